@@ -1,0 +1,63 @@
+"""Who may do what: scopes are `noun:verb`, a role is a named set of them. This table is the only one."""
+
+from enum import StrEnum
+from typing import Final
+
+READS: Final = frozenset(
+    {
+        "viewer:read",
+        "node:read",
+        "organization:read",
+        "customer:read",
+        "meter:read",
+        "plan:read",
+        "subscription:read",
+        "usage:read",
+        "invoice:read",
+        "ledger:read",
+    }
+)
+
+_CATALOG: Final = frozenset({"meter:create", "plan:create", "plan:publish", "plan:archive"})
+_CUSTOMERS: Final = frozenset(
+    {"customer:create", "customer:update", "subscription:create", "subscription:cancel", "usage:record"}
+)
+_INVOICES: Final = frozenset(
+    {
+        "invoice:draft",
+        "invoice:generate",
+        "invoice_line_item:add",
+        "invoice_line_item:remove",
+        "invoice:delete_draft",
+        "invoice:finalize",
+        "invoice:mark_paid",
+        "invoice:void",
+        "ledger:adjust",
+    }
+)
+_TENANCY: Final = frozenset(
+    {"organization:create", "organization:update", "organization:enter", "organization:sensitive"}
+)
+
+SCOPES: Final = READS | _CATALOG | _CUSTOMERS | _INVOICES | _TENANCY
+
+
+class Role(StrEnum):
+    """A named set of scopes."""
+
+    OWNER = "owner"
+    ADMIN = "admin"
+    BILLING = "billing"
+    DEVELOPER = "developer"
+    SUPPORT = "support"
+    INGEST = "ingest"
+
+
+SCOPES_OF: Final[dict[Role, frozenset[str]]] = {
+    Role.OWNER: SCOPES,
+    Role.ADMIN: SCOPES - {"organization:sensitive"},
+    Role.BILLING: READS | _CUSTOMERS | _INVOICES,
+    Role.DEVELOPER: READS | _CATALOG | _CUSTOMERS | {"invoice:draft", "invoice:generate"},
+    Role.SUPPORT: READS,
+    Role.INGEST: frozenset({"viewer:read", "usage:record"}),
+}
