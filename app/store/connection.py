@@ -1,0 +1,134 @@
+"""The pool of connections, private to the wall (`tenancy.py`) and the other door (`system.py`)."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+import asyncpg
+import orjson
+
+
+class Unavailable(Exception):
+    """The database gave no connection in time, or the connection broke: the same call may succeed later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """How long a transaction may take, in milliseconds; PostgreSQL itself holds them."""
+
+    statement: int = 2_000
+    lock: int = 1_000
+    idle: int = 5_000
+
+
+ACQUIRE_SECONDS = 2.0
+
+TRY_AGAIN: Final = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
+"""What PostgreSQL raises where the same transaction, run again, may succeed."""
+
+
+class ConnectionPool:
+    """Connections as the app's own role. A connection goes back with its transaction ended, or not at all."""
+
+    def __init__(self, url: str, *, size: int, timeouts: Timeouts | None = None) -> None:
+        self._url = url
+        self._size = size
+        self._timeouts = timeouts or Timeouts()
+        self._pool: asyncpg.Pool | None = None
+
+    async def open(self) -> None:
+        """Connect. Raises what asyncpg raises where the server cannot be reached."""
+        self._pool = await asyncpg.create_pool(
+            self._url, min_size=1, max_size=self._size, init=_prepare, reset=_keep, command_timeout=60
+        )
+
+    async def close(self) -> None:
+        """Close every connection; those in use after 10 seconds are cut."""
+        if self._pool is not None:
+            try:
+                await asyncio.wait_for(self._pool.close(), timeout=10)
+            except TimeoutError:
+                self._pool.terminate()
+            self._pool = None
+
+    async def begin(self, organization_id: UUID, *, write: bool) -> asyncpg.Connection:
+        """Take a connection and open a transaction on it inside the organization, in one round trip.
+
+        A write is read committed with row locks; a read is one repeatable-read, read-only snapshot.
+        Raises Unavailable.
+        """
+        connection = await self.acquire()
+        mode = "read committed, read write" if write else "repeatable read, read only"
+        limits = self._timeouts
+        try:
+            # The id is a parsed UUID and the rest are our own integers, so this text holds nothing from outside.
+            await connection.execute(
+                f"begin isolation level {mode}; select set_config('app.organization_id', '{organization_id}', true),"
+                f" set_config('statement_timeout', '{limits.statement}', true),"
+                f" set_config('lock_timeout', '{limits.lock}', true),"
+                f" set_config('idle_in_transaction_session_timeout', '{limits.idle}', true)"
+            )
+        except BaseException:
+            await self.discard(connection)
+            raise
+        return connection
+
+    async def end(self, connection: asyncpg.Connection, *, commit: bool) -> str:
+        """End the transaction and give the connection back; answers "COMMIT" or "ROLLBACK", as PostgreSQL says.
+
+        A connection whose transaction cannot be ended is closed, so that nothing of its tenant stays.
+        """
+        try:
+            status = await connection.execute("commit" if commit else "rollback")
+        except BaseException:
+            await self.discard(connection)
+            if commit:
+                raise
+            return "ROLLBACK"
+        if connection.is_in_transaction():
+            await self.discard(connection)
+        else:
+            await self._give_back(connection)
+        return status
+
+    async def acquire(self) -> asyncpg.Connection:
+        """Take a connection. Raises Unavailable where none is free within two seconds or the server is gone."""
+        if self._pool is None:
+            raise Unavailable("The database is closed.")
+        try:
+            return await self._pool.acquire(timeout=ACQUIRE_SECONDS)
+        except (TimeoutError, OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError) as error:
+            raise Unavailable("No database connection is free.") from error
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncGenerator[asyncpg.Connection]:
+        """Lend a connection outside any transaction, for the other door. Raises Unavailable."""
+        connection = await self.acquire()
+        try:
+            yield connection
+        except (OSError, asyncpg.PostgresConnectionError) as error:
+            raise Unavailable("The database connection broke.") from error
+        finally:
+            await self._give_back(connection)
+
+    async def discard(self, connection: asyncpg.Connection) -> None:
+        """Close a connection for good."""
+        connection.terminate()
+        await self._give_back(connection)
+
+    async def _give_back(self, connection: asyncpg.Connection) -> None:
+        if self._pool is not None:
+            await asyncio.shield(self._pool.release(connection))
+
+
+async def _prepare(connection: asyncpg.Connection) -> None:
+    await connection.set_type_codec(
+        "jsonb", schema="pg_catalog", encoder=lambda value: orjson.dumps(value).decode(), decoder=orjson.loads
+    )
+
+
+async def _keep(_connection: Any) -> None:
+    """Reset nothing: settings are local to their transaction, which has ended."""

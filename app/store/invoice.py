@@ -1,0 +1,292 @@
+"""Invoices, their lines and their numbers."""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, Final
+from uuid import UUID
+
+import asyncpg
+import sqlalchemy as sa
+
+from app.domain.charge import ChargeLine, Explanation, LineItemKind
+from app.domain.errors import AlreadyExists
+from app.domain.invoice import BillingReason, InvoiceStatus, PaymentState, Totals, invoice_number
+from app.domain.invoice import Invoice as DomainInvoice
+from app.domain.period import Period
+from app.store.page import Key, Listing
+from app.store.query import Query, Relation, any_of, new_id, parameter
+from app.store.tables import Invoice, InvoiceLineItem
+from app.store.tenancy import Transaction, WriteTransaction
+
+invoices = Relation(Invoice)
+invoice_line_items = Relation(InvoiceLineItem)
+InvoiceRow = invoices.row
+InvoiceLineItemRow = invoice_line_items.row
+
+EARLIEST: Final = datetime(1, 1, 1, tzinfo=UTC)
+"""Stands for an instant that is not there, where a list is ordered by it."""
+
+_shown = sa.or_(parameter("with_drafts", sa.Boolean), invoices.c.finalized_at.is_not(None))
+"""What was never finalized is hidden from viewers without `invoice:draft` (E3)."""
+
+_BY_ID: Final = invoices.where(invoices.c.id == any_of("ids"), _shown)
+_BY_NUMBER: Final = invoices.where(invoices.c.number == parameter("number", sa.Text))
+_LOCKED: Final = invoices.query(invoices.select(invoices.c.id == parameter("id", sa.Uuid)).with_for_update())
+_LIVE: Final = invoices.query(
+    invoices.select(
+        invoices.c.subscription_id == parameter("subscription_id", sa.Uuid),
+        invoices.c.period_start == parameter("period_start", sa.DateTime(timezone=True)),
+        invoices.c.status != "VOID",
+        sa.or_(invoices.c.reason == "PERIOD", invoices.c.reason == "CANCELLATION"),
+    )
+)
+_INSERT: Final = invoices.insert()
+_UPDATE: Final = invoices.update(
+    "number",
+    "status",
+    "payment_state",
+    "subtotal_minor",
+    "discount_minor",
+    "tax_minor",
+    "total_minor",
+    "amount_paid_minor",
+    "due_at",
+    "finalized_at",
+    "paid_at",
+    "voided_at",
+    "notes",
+    "version",
+    "updated_at",
+)
+_DELETE: Final = invoices.delete(invoices.c.id == parameter("id", sa.Uuid))
+_DELETE_LINES: Final = invoice_line_items.delete(invoice_line_items.c.invoice_id == parameter("invoice_id", sa.Uuid))
+_DELETE_LINE: Final = invoice_line_items.delete(
+    invoice_line_items.c.invoice_id == parameter("invoice_id", sa.Uuid),
+    invoice_line_items.c.id == parameter("id", sa.Uuid),
+)
+_LINES: Final = invoice_line_items.query(
+    invoice_line_items.select(invoice_line_items.c.invoice_id == any_of("invoice_ids")).order_by(
+        invoice_line_items.c.invoice_id, invoice_line_items.c.sort_order
+    )
+)
+_LINES_BY_ID: Final = invoice_line_items.where(
+    invoice_line_items.c.id == any_of("ids"),
+    invoice_line_items.c.invoice_id.in_(sa.select(invoices.c.id).where(invoices.in_tenant, _shown)),
+)
+_INSERT_LINE: Final = invoice_line_items.insert()
+_NEXT_NUMBER: Final = Query(
+    """
+    insert into invoice_numbers (organization_id, year, last_value) values (:organization_id, :year, 1)
+    on conflict (organization_id, year) do update set last_value = invoice_numbers.last_value + 1
+    returning last_value
+    """
+)
+
+
+def _nullable(attribute: str) -> Key:
+    stand_in = sa.literal_column("timestamptz '0001-01-01 00:00:00+00'", sa.DateTime(timezone=True))
+    return Key(attribute, sa.func.coalesce(invoices.c[attribute], stand_in), missing=EARLIEST)
+
+
+_id = Key("id", invoices.c.id)
+
+listing: Final = Listing(
+    invoices,
+    orders={
+        "created_at": [Key("created_at", invoices.c.created_at), _id],
+        "finalized_at": [_nullable("finalized_at"), _id],
+        "due_at": [_nullable("due_at"), _id],
+        "total": [Key("total_minor", invoices.c.total_minor), _id],
+    },
+    filters={
+        "with_drafts": _shown,
+        "status": invoices.c.status == any_of("status", sa.Text),
+        "payment_state": invoices.c.payment_state == any_of("payment_state", sa.Text),
+        "customer_id": invoices.c.customer_id == parameter("customer_id", sa.Uuid),
+        "subscription_id": invoices.c.subscription_id == parameter("subscription_id", sa.Uuid),
+        "number": invoices.c.number == parameter("number", sa.Text),
+        "finalized_from": invoices.c.finalized_at >= parameter("finalized_from", sa.DateTime(timezone=True)),
+        "finalized_to": invoices.c.finalized_at < parameter("finalized_to", sa.DateTime(timezone=True)),
+        "min_total": invoices.c.total_minor >= parameter("min_total", sa.BigInteger),
+        "max_total": invoices.c.total_minor <= parameter("max_total", sa.BigInteger),
+    },
+    parents={"customer": invoices.c.customer_id, "subscription": invoices.c.subscription_id},
+)
+
+
+async def load_invoices(tx: Transaction, ids: Sequence[UUID], *, with_drafts: bool) -> list[Invoice]:
+    """The invoices with those ids; without those that were never finalized, unless `with_drafts`."""
+    return await tx.fetch(_BY_ID, ids=list(ids), with_drafts=with_drafts)
+
+
+async def load_invoice_by_number(tx: Transaction, number: str) -> Invoice | None:
+    """The invoice with that number."""
+    return await tx.fetch_row(_BY_NUMBER, number=number)
+
+
+async def load_live_invoice(tx: Transaction, subscription_id: UUID, period_start: datetime) -> Invoice | None:
+    """The one invoice, not VOID, of a subscription's period."""
+    return await tx.fetch_row(_LIVE, subscription_id=subscription_id, period_start=period_start)
+
+
+async def load_lines(tx: Transaction, invoice_ids: Sequence[UUID]) -> list[InvoiceLineItem]:
+    """The lines of those invoices, in their order."""
+    return await tx.fetch(_LINES, invoice_ids=list(invoice_ids))
+
+
+async def load_lines_by_id(tx: Transaction, ids: Sequence[UUID], *, with_drafts: bool) -> list[InvoiceLineItem]:
+    """The lines with those ids, where their invoice is shown."""
+    return await tx.fetch(_LINES_BY_ID, ids=list(ids), with_drafts=with_drafts)
+
+
+async def lock_invoice(tx: WriteTransaction, invoice_id: UUID) -> DomainInvoice | None:
+    """The invoice with that id, until the transaction ends nobody else's to change."""
+    row = await tx.fetch_row(_LOCKED, id=invoice_id)
+    return None if row is None else _domain(row)
+
+
+async def insert_invoice(tx: WriteTransaction, invoice: DomainInvoice) -> None:
+    """Store a new draft. Raises AlreadyExists where its subscription's period has a live invoice."""
+    try:
+        await tx.execute(
+            _INSERT,
+            customer_id=invoice.customer_id,
+            subscription_id=invoice.subscription_id,
+            reason=invoice.reason,
+            period_start=invoice.period.start,
+            period_end=invoice.period.end,
+            currency=invoice.currency,
+            properties={},
+            created_at=tx.now,
+            **_changing(invoice, tx.now),
+        )
+    except asyncpg.UniqueViolationError as error:
+        raise AlreadyExists(
+            "This period has an invoice already: finalize it, or void or delete it first.", "period"
+        ) from error
+
+
+async def save_invoice(tx: WriteTransaction, invoice: DomainInvoice) -> None:
+    """Store what changed in an invoice's life."""
+    await tx.execute(_UPDATE, **_changing(invoice, tx.now))
+
+
+async def delete_invoice(tx: WriteTransaction, invoice_id: UUID) -> None:
+    """Delete a draft with its lines; the database refuses any other."""
+    await tx.execute(_DELETE_LINES, invoice_id=invoice_id)
+    await tx.execute(_DELETE, id=invoice_id)
+
+
+async def insert_lines(
+    tx: WriteTransaction,
+    invoice: DomainInvoice,
+    lines: Iterable[ChargeLine],
+    *,
+    plan_id: UUID | None,
+    first: int = 0,
+) -> None:
+    """Store lines of a draft, numbered from `first` on. `plan_id` is the version that priced them."""
+    rows = [
+        {
+            "id": new_id(),
+            "invoice_id": invoice.id,
+            "kind": line.kind,
+            "description": line.description,
+            "feature_key": line.feature_key,
+            "quantity": line.quantity,
+            "unit_price": line.unit_price,
+            "amount_minor": line.amount,
+            "currency": invoice.currency,
+            "period_start": None if plan_id is None else invoice.period.start,
+            "period_end": None if plan_id is None else invoice.period.end,
+            "sort_order": first + index,
+            "plan_id": plan_id,
+            "explanation": document_from_explanation(line.explanation),
+        }
+        for index, line in enumerate(lines)
+    ]
+    await tx.execute_many(_INSERT_LINE, rows)
+
+
+async def delete_line(tx: WriteTransaction, invoice_id: UUID, line_id: UUID) -> bool:
+    """Delete a line of a draft; whether it was there."""
+    return await tx.execute(_DELETE_LINE, invoice_id=invoice_id, id=line_id) == 1
+
+
+async def next_invoice_number(tx: WriteTransaction) -> str:
+    """Draw the next number of the organization's year, in its time zone; a rollback gives it back (M11)."""
+    year = tx.now.astimezone(tx.facts.zone).year
+    return invoice_number(year, await tx.fetch_value(_NEXT_NUMBER, year=year))
+
+
+def document_from_explanation(explanation: Explanation) -> dict[str, Any]:
+    """An explanation as it is stored: decimals as strings."""
+    return {
+        "used": _text(explanation.used),
+        "included": _text(explanation.included),
+        "billable": _text(explanation.billable),
+        "exact": _text(explanation.exact),
+        "rounding": explanation.rounding,
+        "steps": [
+            {
+                "description": step.description,
+                "quantity": _text(step.quantity),
+                "unitPrice": _text(step.unit_price),
+                "amount": _text(step.amount),
+            }
+            for step in explanation.steps
+        ],
+    }
+
+
+def kinds_and_amounts(lines: Iterable[InvoiceLineItem]) -> list[tuple[LineItemKind, int]]:
+    """What the totals are made of."""
+    return [(LineItemKind(line.kind), line.amount_minor) for line in lines]
+
+
+def _text(number: Decimal | None) -> str | None:
+    return None if number is None else f"{number:f}"
+
+
+def _changing(invoice: DomainInvoice, now: datetime) -> dict[str, Any]:
+    return {
+        "id": invoice.id,
+        "number": invoice.number,
+        "status": invoice.status,
+        "payment_state": invoice.payment_state,
+        "subtotal_minor": invoice.totals.subtotal,
+        "discount_minor": invoice.totals.discount,
+        "tax_minor": invoice.totals.tax,
+        "total_minor": invoice.totals.total,
+        "amount_paid_minor": invoice.amount_paid,
+        "due_at": invoice.due_at,
+        "finalized_at": invoice.finalized_at,
+        "paid_at": invoice.paid_at,
+        "voided_at": invoice.voided_at,
+        "notes": invoice.notes,
+        "version": invoice.version,
+        "updated_at": now,
+    }
+
+
+def _domain(row: Invoice) -> DomainInvoice:
+    return DomainInvoice(
+        id=row.id,
+        customer_id=row.customer_id,
+        subscription_id=row.subscription_id,
+        currency=row.currency,
+        reason=BillingReason(row.reason),
+        period=Period(row.period_start, row.period_end),
+        totals=Totals(row.subtotal_minor, row.discount_minor, row.tax_minor, row.total_minor),
+        status=InvoiceStatus(row.status),
+        payment_state=PaymentState(row.payment_state),
+        amount_paid=row.amount_paid_minor,
+        number=row.number,
+        due_at=row.due_at,
+        finalized_at=row.finalized_at,
+        paid_at=row.paid_at,
+        voided_at=row.voided_at,
+        notes=row.notes,
+        version=row.version,
+    )

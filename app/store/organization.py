@@ -1,0 +1,126 @@
+"""Organizations: the active one, and those that a credential may enter."""
+
+from typing import Any, Final
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from app.domain.errors import LimitExceeded, NotFound
+from app.store.customer import insert_customer
+from app.store.ledger import open_billing_ledger
+from app.store.page import Key, Listing
+from app.store.query import Query, any_of, new_id, parameter
+from app.store.tables import Organization
+from app.store.tenancy import Transaction, WriteTransaction, organizations
+
+OrganizationRow = organizations.row
+
+_ACTIVE: Final = organizations.where()
+
+_INSERT: Final = organizations.insert()
+
+_WHY: Final = "the directory's function is bound to the credential's own organization and its descendants instead"
+
+_under = sa.func.organizations_under(parameter("home", sa.Uuid)).table_valued(
+    *(sa.column(column.name, column.type) for column in organizations.table.columns), name="o"
+)
+_enterable = sa.select(*(_under.c[column.name].label(name) for name, column in organizations.c.items()))
+
+_ENTERABLE_BY_ID: Final = Query(
+    _enterable.where(_under.c.organization_id == any_of("ids")),
+    organizations.row_of,
+    unfiltered_because=_WHY,
+)
+
+listing: Final = Listing(
+    organizations,
+    base=_enterable,
+    orders={
+        "created_at": [
+            Key("created_at", _under.c.created_at),
+            Key("organization_id", _under.c.organization_id),
+        ]
+    },
+    filters={
+        "home": sa.true() | (parameter("home", sa.Uuid).is_not(None)),
+        "parent": _under.c.parent_id == parameter("parent", sa.Uuid),
+    },
+    unfiltered_because=_WHY,
+)
+
+_DEPTH: Final = Query(
+    """
+    select organization_depth(:wanted),
+           exists (select from organizations_under(:root) o where o.organization_id = :wanted)
+    """,
+    unfiltered_because=_WHY,
+)
+
+
+async def load_active(tx: Transaction) -> Organization:
+    """The organization that the transaction is inside."""
+    row = await tx.fetch_row(_ACTIVE)
+    if row is None:
+        raise LookupError("The active organization is gone.")
+    return row
+
+
+async def load_enterable(tx: Transaction, home: UUID, ids: list[UUID]) -> list[Organization]:
+    """Those of the organizations that are `home` or its descendants."""
+    return await tx.fetch(_ENTERABLE_BY_ID, home=home, ids=ids)
+
+
+async def depth_under(tx: Transaction, root: UUID, organization_id: UUID) -> int:
+    """How deep an organization that is `root` or below it lies, 1 for one without parent; 0 where it is neither."""
+    row = await tx.fetch_row(_DEPTH, root=root, wanted=organization_id)
+    return row[0] if row is not None and row[1] else 0
+
+
+async def update_organization(tx: WriteTransaction, **values: object) -> None:
+    """Change those attributes of the active organization."""
+    names = tuple(sorted(values))
+    query = _UPDATES.get(names)
+    if query is None:
+        changed = {organizations.names[name]: parameter(name, organizations.c[name].type) for name in names}
+        query = _UPDATES[names] = Query(sa.update(organizations.table).where(organizations.in_tenant).values(changed))
+    await tx.execute(query, **values)
+
+
+_UPDATES: dict[tuple[str, ...], Query[Organization]] = {}
+
+
+DEPTH_MAX: Final = 8
+
+
+async def check_parent(tx: WriteTransaction, root: UUID, parent_id: UUID) -> None:
+    """Go on where an organization may be made below `parent_id`, which is `root` or lies under it.
+
+    Raises NotFound, LimitExceeded.
+    """
+    depth = await depth_under(tx, root, parent_id)
+    if depth == 0:
+        raise NotFound("No organization that you may enter has this id.", "parentId")
+    if depth >= DEPTH_MAX:
+        raise LimitExceeded(f"Organizations nest at most {DEPTH_MAX} deep.", "parentId")
+
+
+async def found(tx: WriteTransaction, **values: Any) -> None:
+    """Store the organization that the transaction founds, with what every one starts with.
+
+    That is its default customer, itself, and its billing ledger.
+    """
+    await tx.execute(_INSERT, deleted_at=None, created_at=tx.now, updated_at=tx.now, **values)
+    await insert_customer(
+        tx,
+        id=new_id(),
+        name=values["legal_name"],
+        email=None,
+        external_id=None,
+        currency=values["default_currency"],
+        address=values["address"],
+        properties={},
+        is_default=True,
+        created_at=tx.now,
+        updated_at=tx.now,
+    )
+    await open_billing_ledger(tx)

@@ -1,0 +1,137 @@
+"""Statements, compiled once and run on asyncpg: each names its organization in its own words.
+
+Row security is the floor; the explicit filter lets the planner use tenant-first indexes and prune partitions.
+"""
+
+from collections import namedtuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final, Generic, TypeVar, cast
+from uuid import UUID
+
+import sqlalchemy as sa
+import uuid_utils.compat
+from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
+from sqlalchemy.util import ReadOnlyProperties
+from sqlmodel import SQLModel
+
+Row = TypeVar("Row")
+TableRow = TypeVar("TableRow", bound=SQLModel)
+
+TENANT: Final = "organization_id"
+
+_DIALECT = asyncpg_dialect()
+
+
+class MissingTenantFilter(Exception):
+    """A statement on business tables does not name its organization."""
+
+
+def new_id() -> UUID:
+    """A UUIDv7, later than every one that this process made before."""
+    return uuid_utils.compat.uuid7()
+
+
+class Query(Generic[Row]):
+    """One compiled statement. Its parameters are named; `organization_id` is given by the transaction that runs it.
+
+    `row` makes what callers read of a record's values; without it, they read plain records.
+    Raises MissingTenantFilter when made of a statement that does not use :organization_id, unless it is said why.
+    """
+
+    __slots__ = ("_defaults", "names", "row", "sql")
+
+    def __init__(
+        self,
+        statement: sa.Executable | str,
+        row: Callable[[Iterable[Any]], Row] | None = None,
+        *,
+        unfiltered_because: str | None = None,
+    ) -> None:
+        clause = sa.text(statement) if isinstance(statement, str) else statement
+        compiled = cast("Any", clause).compile(dialect=_DIALECT)
+        self.sql: str = compiled.string
+        self.names: tuple[str, ...] = tuple(compiled.positiontup or ())
+        self.row = row
+        self._defaults = {name: value for name, value in compiled.params.items() if value is not None}
+        if TENANT not in self.names and unfiltered_because is None:
+            raise MissingTenantFilter(self.sql)
+
+    def arguments(self, parameters: dict[str, Any]) -> list[Any]:
+        """The parameters in the order in which the statement numbers them. Raises KeyError for one left out."""
+        known = self._defaults | parameters if self._defaults else parameters
+        return [known[name] for name in self.names]
+
+
+def parameter(name: str, type_: sa.types.TypeEngine[Any] | type[sa.types.TypeEngine[Any]] | None = None) -> Any:
+    """A named parameter of a statement."""
+    return sa.bindparam(name, type_=cast("Any", type_))
+
+
+def any_of(name: str, type_: type[sa.types.TypeEngine[Any]] = sa.Uuid) -> Any:
+    """Make the right side of `column == any_of`: one parameter, however many values."""
+    return sa.any_(sa.bindparam(name, type_=ARRAY(type_)))
+
+
+class Relation(Generic[TableRow]):
+    """A table to be read and written: selects that bear the tenant's filter, and rows with the table's attributes.
+
+    A row is a tuple, not an entity: nothing tracks it, nothing loads lazily. To the type checker it is the table class,
+    whose attributes it has, so that columns are declared once.
+    """
+
+    def __init__(self, table: type[TableRow], computed: Callable[[Any], dict[str, Any]] = lambda _columns: {}) -> None:
+        """`computed` gives, by attribute, what is read in place of the stored column."""
+        self.table: sa.Table = cast("Any", table).__table__
+        attributes = sa.inspect(table).column_attrs
+        self.names: dict[str, str] = {attribute.key: attribute.columns[0].name for attribute in attributes}
+        columns = {attribute.key: attribute.columns[0] for attribute in attributes}
+        self.c = ReadOnlyProperties(columns)
+        self.row: type[TableRow] = cast("type[TableRow]", namedtuple(table.__name__ + "Row", list(self.names)))
+        self.row_of: Callable[[Iterable[Any]], TableRow] = cast("Any", self.row)._make
+        self.in_tenant = self.c[TENANT] == parameter(TENANT, sa.Uuid)
+        self.computed = computed(self.c)
+        self.columns = [self.computed.get(name, self.c[name]).label(name) for name in self.names]
+
+    def select(self, *conditions: sa.ColumnElement[bool]) -> sa.Select[Any]:
+        """Select the organization's rows that meet the conditions."""
+        return sa.select(*self.columns).where(self.in_tenant, *conditions)
+
+    def query(self, statement: sa.Executable) -> Query[TableRow]:
+        """Compile what gives this table's columns, in their order, into a query that gives rows."""
+        return Query(statement, self.row_of)
+
+    def where(self, *conditions: sa.ColumnElement[bool]) -> Query[TableRow]:
+        """Compile the select of the rows that meet the conditions."""
+        return self.query(self.select(*conditions))
+
+    def insert(self, *, or_skip: bool = False) -> Query[TableRow]:
+        """Compile the insert of one whole row; its parameters are the attributes. `or_skip` skips one that is there."""
+        names = {name: parameter(key, self.c[key].type) for key, name in self.names.items()}
+        statement = insert(self.table).values(names)
+        return self.query(statement.on_conflict_do_nothing() if or_skip else statement)
+
+    def update(self, *attributes: str) -> Query[TableRow]:
+        """Compile the update of those attributes of the row with the id :id."""
+        values = {self.names[key]: parameter(key, self.c[key].type) for key in attributes}
+        return self.query(
+            sa.update(self.table).where(self.in_tenant, self.c["id"] == parameter("id", sa.Uuid)).values(values)
+        )
+
+    def delete(self, *conditions: sa.ColumnElement[bool]) -> Query[TableRow]:
+        """Compile the deletion of the organization's rows that meet the conditions."""
+        return self.query(sa.delete(self.table).where(self.in_tenant, *conditions))
+
+
+def in_order_of(keys: Sequence[UUID], rows: Iterable[Row], key: Callable[[Row], UUID]) -> list[Row | None]:
+    """The row of each key, in the keys' order; None where there is none."""
+    found = {key(row): row for row in rows}
+    return [found.get(wanted) for wanted in keys]
+
+
+def grouped(keys: Sequence[UUID], rows: Iterable[Row], key: Callable[[Row], UUID]) -> list[list[Row]]:
+    """The rows of each key, in the keys' order; rows keep theirs."""
+    groups: dict[UUID, list[Row]] = {wanted: [] for wanted in keys}
+    for row in rows:
+        groups[key(row)].append(row)
+    return [groups[wanted] for wanted in keys]

@@ -1,0 +1,43 @@
+"""The database roles: who owns, who serves, who reports.
+
+`tallygate_owner` owns every object and logs in nowhere; a migrating login becomes it. `tallygate_app` serves requests:
+it owns nothing and row security binds it. `tallygate_directory` owns the few functions that must look past one tenant
+(to find a key's organization, to list an organization's descendants) and sees only what its policies name.
+`tallygate_operator` will report over tenants in aggregates only; it may see nothing yet.
+"""
+
+from typing import Final
+
+import sqlalchemy as sa
+
+OWNER: Final = "tallygate_owner"
+APP: Final = "tallygate_app"
+DIRECTORY: Final = "tallygate_directory"
+OPERATOR: Final = "tallygate_operator"
+
+_LOGIN: Final = {OWNER: "nologin", APP: "login", DIRECTORY: "nologin", OPERATOR: "nologin"}
+
+_NEEDED: Final = "nosuperuser nobypassrls nocreatedb nocreaterole noreplication"
+
+
+def become_owner(connection: sa.Connection) -> None:
+    """Make the roles where they are missing, let this login act as the owner, and act as it.
+
+    Needs a login that may create roles and owns the database (a superuser, or a managed service's administrator).
+    """
+    run = connection.exec_driver_sql
+    # Roles belong to the whole server, so that two migrations of two databases may meet here.
+    run("select pg_advisory_xact_lock(hashtext('tallygate.roles'))")
+    there = {row[0] for row in run("select rolname from pg_roles where rolname like 'tallygate\\_%'")}
+    for role, login in _LOGIN.items():
+        if role not in there:
+            run(f"create role {role} {login} {_NEEDED}")
+    for role in (OWNER, DIRECTORY):
+        if not run(f"select pg_has_role(current_user, '{role}', 'member')").scalar():
+            run(f"grant {role} to current_user")
+    run("revoke all on schema public from public")
+    run(f"grant usage, create on schema public to {OWNER} with grant option")
+    run(f"grant usage on schema public to {APP}, {OPERATOR}, {DIRECTORY}")
+    connection.commit()
+    run(f"set role {OWNER}")
+    connection.commit()

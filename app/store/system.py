@@ -1,0 +1,112 @@
+"""The one other door: what must be known before a tenant is, and what no tenant owns. It reads; it writes nothing."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+import asyncpg
+
+from app.store.connection import ConnectionPool, Unavailable
+from app.store.roles import OWNER
+from app.store.tables import TENANT_TABLES
+from app.store.tables.organization import OrganizationStatus
+
+_FIND_KEYS: Final = "select organization_id, id, name, role, secret_hash, status from find_api_keys($1)"
+
+_IS_UNDER: Final = "select true from organizations_under($1) as o where o.organization_id = $2"
+
+_RIGHTS: Final = f"""
+select session_user::text as login, current_user::text as role, s.rolsuper as superuser, s.rolbypassrls as bypasses,
+       pg_has_role(session_user, '{OWNER}', 'member') as owns
+from pg_roles s where s.rolname = session_user
+"""  # noqa: S608 - made of constants
+
+_WALLED: Final = """
+select c.relname as name,
+       c.relrowsecurity and c.relforcerowsecurity as forced,
+       exists (select from pg_policy p where p.polrelid = c.oid and p.polname = 'tenant') as policed,
+       pg_get_userbyid(c.relowner) = session_user as owned
+from pg_class c where c.relnamespace = 'public'::regnamespace and c.relname = any($1::text[])
+"""
+
+_MIGRATED: Final = "select to_regclass('public.alembic_version') is not null"
+
+_REVISION: Final = "select version_num from alembic_version"
+
+
+class UnsafeDatabase(Exception):
+    """The wall does not stand: the program must not serve. The message says what to mend."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundKey:
+    """A key that bears the prefix that was asked for; whose it is is not proved before its hash is compared."""
+
+    organization_id: UUID
+    id: UUID
+    name: str
+    role: str
+    secret_hash: bytes
+    organization_status: OrganizationStatus
+
+
+class SystemDatabase:
+    """The database before a tenant is known, through functions that answer one narrow question each."""
+
+    def __init__(self, pool: ConnectionPool) -> None:
+        self._pool = pool
+
+    async def find_api_keys(self, prefix: str) -> list[FoundKey]:
+        """The keys in force that bear this prefix. Raises Unavailable."""
+        async with self._pool.connection() as connection:
+            records = await connection.fetch(_FIND_KEYS, prefix)
+        return [
+            FoundKey(
+                organization_id=record["organization_id"],
+                id=record["id"],
+                name=record["name"],
+                role=record["role"],
+                secret_hash=record["secret_hash"],
+                organization_status=OrganizationStatus(record["status"]),
+            )
+            for record in records
+        ]
+
+    async def is_under(self, root: UUID, organization_id: UUID) -> bool:
+        """Whether an organization is `root` or one of its descendants. Raises Unavailable."""
+        async with self._pool.connection() as connection:
+            return bool(await connection.fetchval(_IS_UNDER, root, organization_id))
+
+    async def is_ready(self) -> bool:
+        """Whether the database answers, within two seconds."""
+        try:
+            async with asyncio.timeout(2), self._pool.connection() as connection:
+                return await connection.fetchval("select 1") == 1
+        except (Unavailable, TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            return False
+
+    async def check_wall(self, revision: str) -> None:
+        """Refuse to go on where this login could pass the wall, or the wall has a hole. Raises UnsafeDatabase."""
+        async with self._pool.connection() as connection:
+            rights = await connection.fetchrow(_RIGHTS)
+            migrated = await connection.fetchval(_MIGRATED)
+            names = [table.name for table in TENANT_TABLES]
+            tables = {row["name"]: row for row in await connection.fetch(_WALLED, names)}
+            found = None
+            if migrated and await connection.fetchval("select has_table_privilege('alembic_version', 'select')"):
+                found = await connection.fetchval(_REVISION)
+        if rights["superuser"] or rights["bypasses"]:
+            raise UnsafeDatabase(
+                f"The login {rights['login']} ignores row security (SUPERUSER or BYPASSRLS): serve as tallygate_app."
+            )
+        if rights["owns"] or any(row["owned"] for row in tables.values()):
+            raise UnsafeDatabase(f"The login {rights['login']} owns the tables: serve as tallygate_app.")
+        if not migrated or found != revision:
+            raise UnsafeDatabase(
+                f"The database is at revision {found or 'none'}, the program needs {revision}: run `tallygate migrate`."
+            )
+        for name in names:
+            row = tables.get(name)
+            if row is None or not (row["forced"] and row["policed"]):
+                raise UnsafeDatabase(f"Table {name} lacks FORCE ROW LEVEL SECURITY or its policy: restore the wall.")

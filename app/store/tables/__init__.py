@@ -1,0 +1,35 @@
+"""The tables as SQLModel classes, one noun a file: what migrations are compared with and queries are built from."""
+
+from app.store.tables.api_key import ApiKey
+from app.store.tables.audit import AuditRecord
+from app.store.tables.column import TENANT_TABLES, metadata
+from app.store.tables.customer import Customer
+from app.store.tables.invoice import Invoice, InvoiceLineItem, InvoiceNumber
+from app.store.tables.ledger import Account, Ledger, LedgerEntry, LedgerTransaction
+from app.store.tables.meter import Meter
+from app.store.tables.organization import Organization
+from app.store.tables.plan import Plan, PlanFeature
+from app.store.tables.subscription import Subscription
+from app.store.tables.usage import UnmatchedUsageEvent, UsageEvent
+
+__all__ = [
+    "TENANT_TABLES",
+    "Account",
+    "ApiKey",
+    "AuditRecord",
+    "Customer",
+    "Invoice",
+    "InvoiceLineItem",
+    "InvoiceNumber",
+    "Ledger",
+    "LedgerEntry",
+    "LedgerTransaction",
+    "Meter",
+    "Organization",
+    "Plan",
+    "PlanFeature",
+    "Subscription",
+    "UnmatchedUsageEvent",
+    "UsageEvent",
+    "metadata",
+]

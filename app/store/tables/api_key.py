@@ -1,0 +1,31 @@
+"""Credentials of programs."""
+
+from datetime import datetime
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlmodel import Field, SQLModel
+
+from app.store.tables.column import instant, owned, record_id, tenant_id, text
+
+
+class ApiKey(SQLModel, table=True):
+    """A key is stored as the HMAC of its secret; `prefix` finds it."""
+
+    __tablename__ = "api_keys"
+    __table_args__ = (
+        owned(),
+        sa.CheckConstraint("octet_length(secret_hash) = 32", name="secret_hash"),
+        sa.Index(None, "prefix"),
+    )
+
+    organization_id: UUID = Field(sa_column=tenant_id())
+    id: UUID = Field(sa_column=record_id())
+    name: str = Field(sa_column=text("name"))
+    prefix: str = Field(sa_column=text("prefix"))
+    secret_hash: bytes = Field(sa_column=sa.Column("secret_hash", sa.LargeBinary, nullable=False))
+    role: str = Field(sa_column=text("role"))
+    created_at: datetime = Field(sa_column=instant("created_at"))
+    last_used_at: datetime | None = Field(sa_column=instant("last_used_at", nullable=True))
+    expires_at: datetime | None = Field(sa_column=instant("expires_at", nullable=True))
+    revoked_at: datetime | None = Field(sa_column=instant("revoked_at", nullable=True))

@@ -1,0 +1,298 @@
+"""The wall: the only place that opens a transaction on business tables, and always inside one organization.
+
+Each transaction sets `app.organization_id` for itself alone, so nothing of a tenant stays on a pooled connection;
+row security lets it see and write that organization's rows and raises where no organization is set.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, TypeVar, cast
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import asyncpg
+
+from app.domain.errors import InvalidState
+from app.store.connection import ConnectionPool, Unavailable
+from app.store.query import TENANT, Query, Relation, new_id
+from app.store.tables import Organization
+from app.store.tables.organization import Mode, OrganizationStatus
+
+organizations = Relation(Organization)
+
+Row = TypeVar("Row")
+
+_FACTS: Final = Query(
+    """
+    select status, mode, time_zone, default_currency, region, coalesce(test_clock, now()) as now
+    from organizations where organization_id = :organization_id
+    """
+)
+
+_ENTER: Final = "select set_config('app.organization_id', '{}', true)"
+"""To be filled with a UUID that was parsed or made here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who acts, for the audit record: the principal's kind and name, and the request that it acts through."""
+
+    kind: str
+    name: str
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class TenantFacts:
+    """What every operation wants to know of its organization."""
+
+    status: OrganizationStatus
+    mode: Mode
+    zone: ZoneInfo
+    default_currency: str
+    region: str
+
+
+class CommitLost(Exception):
+    """The transaction was rolled back by PostgreSQL where it should have been committed."""
+
+
+class Transaction:
+    """A transaction inside one organization. One statement runs at a time; others wait their turn."""
+
+    def __init__(self, connection: asyncpg.Connection, organization_id: UUID, actor: Actor) -> None:
+        self.organization_id = organization_id
+        self.actor = actor
+        self._connection = connection
+        self._turn = asyncio.Lock()
+        self.statements = 0
+
+    async def fetch(self, query: Query[Row], **parameters: Any) -> list[Row]:
+        """Run a statement for its rows."""
+        arguments = query.arguments({**parameters, TENANT: self.organization_id})
+        async with self._turn:
+            self.statements += 1
+            records = await self._connection.fetch(query.sql, *arguments)
+        return cast("list[Row]", records) if query.row is None else [query.row(record) for record in records]
+
+    async def fetch_row(self, query: Query[Row], **parameters: Any) -> Row | None:
+        """Run a statement for its first row; None where it gives none."""
+        rows = await self.fetch(query, **parameters)
+        return rows[0] if rows else None
+
+    async def fetch_value(self, query: Query[Any], **parameters: Any) -> Any:
+        """Run a statement for the first column of its first row; None where it gives none."""
+        row = await self.fetch_row(query, **parameters)
+        return None if row is None else row[0]
+
+    async def execute(self, query: Query[Any], **parameters: Any) -> int:
+        """Run a statement and give the number of rows that it touched."""
+        arguments = query.arguments({**parameters, TENANT: self.organization_id})
+        async with self._turn:
+            self.statements += 1
+            status = await self._connection.execute(query.sql, *arguments)
+        return int(status.rpartition(" ")[2])
+
+    async def execute_many(self, query: Query[Any], rows: Iterable[Mapping[str, Any]]) -> None:
+        """Run a statement once for each set of parameters."""
+        arguments = [query.arguments({**row, TENANT: self.organization_id}) for row in rows]
+        async with self._turn:
+            self.statements += 1
+            await self._connection.executemany(query.sql, arguments)
+
+
+class WriteTransaction(Transaction):
+    """A transaction that may write. `now` is its one instant, by the tenant's clock."""
+
+    now: datetime
+    facts: TenantFacts
+
+    def __init__(
+        self, connection: asyncpg.Connection, organization_id: UUID, actor: Actor, at: datetime | None
+    ) -> None:
+        super().__init__(connection, organization_id, actor)
+        self._at = at
+        self._depth = 0
+
+    async def learn_facts(self) -> None:
+        """Read the organization's facts and its clock. Raises InvalidState where it may not change anything."""
+        facts = cast("Any", await self.fetch_row(_FACTS))
+        if facts is None:
+            raise Unavailable("The organization is gone.")
+        self.facts = TenantFacts(
+            status=OrganizationStatus(facts["status"]),
+            mode=Mode(facts["mode"]),
+            zone=ZoneInfo(facts["time_zone"]),
+            default_currency=facts["default_currency"],
+            region=facts["region"],
+        )
+        self.now = self._at or facts["now"]
+        if self.facts.status is not OrganizationStatus.ACTIVE:
+            raise InvalidState(f"The organization is {self.facts.status}: nothing can be changed in it.")
+
+    @asynccontextmanager
+    async def savepoint(self) -> AsyncGenerator[None]:
+        """What happens inside is undone where it raises; the transaction goes on."""
+        self._depth += 1
+        name = f"step_{self._depth}"
+        await self._command(f"savepoint {name}")
+        try:
+            yield
+        except BaseException:
+            await self._command(f"rollback to savepoint {name}")
+            raise
+        finally:
+            self._depth -= 1
+        await self._command(f"release savepoint {name}")
+
+    @asynccontextmanager
+    async def found_organization(self) -> AsyncGenerator["WriteTransaction"]:
+        """Go on, in the same transaction, inside an organization that does not exist yet, to make it.
+
+        Its id is made here, so that no organization that exists can be entered this way. Where the block raises, the
+        rollback that follows takes the setting back too.
+        """
+        founding = WriteTransaction(self._connection, new_id(), self.actor, self._at)
+        founding.now = self.now
+        await self._command(_ENTER.format(founding.organization_id))
+        yield founding
+        await self._command(_ENTER.format(self.organization_id))
+
+    async def check_deferred(self) -> None:
+        """Check now what PostgreSQL would check at the commit."""
+        await self._command("set constraints all immediate")
+
+    async def _command(self, text: str) -> None:
+        async with self._turn:
+            await self._connection.execute(text)
+
+
+class TenantDatabase:
+    """The database as one organization sees it, on behalf of one actor.
+
+    `read` and `write` open a transaction of their own, unless one is held: then all that happens meanwhile happens
+    inside it. A GraphQL query holds one snapshot; a mutation field holds one transaction, so that its payload is read
+    before it is committed, or rolled back where it is a dry run.
+    """
+
+    def __init__(self, pool: ConnectionPool, organization_id: UUID, actor: Actor, at: datetime | None = None) -> None:
+        """`at` stands in for the tenant's clock: for telling a story of the past, as the demo data does."""
+        self.organization_id = organization_id
+        self.actor = actor
+        self._pool = pool
+        self._at = at
+        self._held: Transaction | None = None
+        self._opening = asyncio.Lock()
+
+    @asynccontextmanager
+    async def read(self) -> AsyncGenerator[Transaction]:
+        """See one snapshot: repeatable read, read only."""
+        if self._held is not None:
+            yield self._held
+            return
+        transaction = await self._open_snapshot()
+        try:
+            yield transaction
+        finally:
+            await self._close(transaction, commit=False)
+
+    @asynccontextmanager
+    async def write(self) -> AsyncGenerator[WriteTransaction]:
+        """Commit at the end, or undo everything where it raises.
+
+        Raises InvalidState where the organization is suspended or archived, Unavailable where no connection is free.
+        """
+        if self._held is not None:
+            held = self._held
+            if not isinstance(held, WriteTransaction):
+                raise AssertionError("A write inside a held snapshot.")
+            async with held.savepoint():
+                yield held
+            return
+        transaction = await self._open_write()
+        try:
+            yield transaction
+        except BaseException:
+            await self._close(transaction, commit=False)
+            raise
+        await self._close(transaction, commit=True)
+
+    async def snapshot(self) -> Transaction:
+        """Give the held transaction; where none is held, open a snapshot and hold it until `release`."""
+        if self._held is None:
+            async with self._opening:
+                if self._held is None:
+                    self._held = await self._open_snapshot()
+        return self._held
+
+    async def hold_write(self) -> WriteTransaction:
+        """Open a write transaction and hold it until `release`."""
+        if self._held is not None:
+            raise AssertionError("A transaction is held already.")
+        transaction = await self._open_write()
+        self._held = transaction
+        return transaction
+
+    async def release(self, *, commit: bool, rehearse: bool = False) -> None:
+        """End the held transaction, if there is one; `rehearse` checks what a commit would check, then undoes it.
+
+        Raises CommitLost where PostgreSQL rolled a commit back, and what it refuses at the commit.
+        """
+        held, self._held = self._held, None
+        if held is None:
+            return
+        try:
+            if rehearse and isinstance(held, WriteTransaction):
+                await held.check_deferred()
+        except BaseException:
+            await self._close(held, commit=False)
+            raise
+        await self._close(held, commit=commit and not rehearse)
+
+    async def _open_snapshot(self) -> Transaction:
+        connection = await self._pool.begin(self.organization_id, write=False)
+        return Transaction(connection, self.organization_id, self.actor)
+
+    async def _open_write(self) -> WriteTransaction:
+        connection = await self._pool.begin(self.organization_id, write=True)
+        transaction = WriteTransaction(connection, self.organization_id, self.actor, self._at)
+        try:
+            await transaction.learn_facts()
+        except BaseException:
+            await self._close(transaction, commit=False)
+            raise
+        return transaction
+
+    async def _close(self, transaction: Transaction, *, commit: bool) -> None:
+        status = await self._pool.end(transaction._connection, commit=commit)  # noqa: SLF001 - same module
+        if commit and status != "COMMIT":
+            raise CommitLost("PostgreSQL rolled the transaction back.")
+
+
+class Database:
+    """Every organization's door to the database; each opens into one organization."""
+
+    def __init__(self, pool: ConnectionPool) -> None:
+        self._pool = pool
+
+    def tenant(self, organization_id: UUID, actor: Actor, at: datetime | None = None) -> TenantDatabase:
+        """The database as that organization sees it."""
+        return TenantDatabase(self._pool, organization_id, actor, at)
+
+    @asynccontextmanager
+    async def found_organization(self, actor: Actor, at: datetime | None = None) -> AsyncGenerator[WriteTransaction]:
+        """Open a transaction inside an organization that does not exist yet, to make it: a root of its own."""
+        organization_id = new_id()
+        connection = await self._pool.begin(organization_id, write=True)
+        transaction = WriteTransaction(connection, organization_id, actor, at)
+        try:
+            transaction.now = at or await connection.fetchval("select now()")
+            yield transaction
+        except BaseException:
+            await self._pool.end(connection, commit=False)
+            raise
+        if await self._pool.end(connection, commit=True) != "COMMIT":
+            raise CommitLost("PostgreSQL rolled the transaction back.")
