@@ -1,0 +1,19 @@
+"""invoice.delete_draft: a draft goes without a trace but its audit record, and wastes no number."""
+
+from uuid import UUID
+
+from app.domain.errors import NotFound
+from app.store.audit import record
+from app.store.invoice import delete_invoice, lock_invoice
+from app.store.tenancy import TenantDatabase
+
+
+async def delete_draft_invoice(db: TenantDatabase, invoice_id: UUID) -> None:
+    """Delete a draft with its lines. Raises NotFound, InvalidState where it is no draft."""
+    async with db.write() as tx:
+        invoice = await lock_invoice(tx, invoice_id)
+        if invoice is None:
+            raise NotFound("No invoice has this id.", "invoiceId")
+        invoice.deleted()
+        await delete_invoice(tx, invoice_id)
+        await record(tx, "invoice.delete_draft", invoice_id)
