@@ -1,0 +1,220 @@
+"""/graphql over HTTP: reads the request, finds its tenant, executes, answers; and GraphiQL for a browser."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final
+
+import orjson
+import structlog
+from graphql import GraphQLError
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
+from strawberry.types.graphql import OperationType as StrawberryOperationType
+
+from app.api import errors
+from app.api.authentication import Authenticator
+from app.api.errors import ApiError, BadUserInput, ErrorCode, Forbidden
+from app.api.graphiql import CONTENT_SECURITY_POLICY
+from app.api.limits import (
+    GraphQLRequest,
+    TooLarge,
+    TooSlow,
+    WrongMediaType,
+    body_of,
+    request_from_json,
+    request_from_parts,
+    variables_from_json,
+)
+from app.api.schema import schema
+from app.api.tenancy import Context, Tenant
+from app.settings import Settings
+from app.store.connection import Unavailable
+from app.store.tenancy import Database
+
+log = structlog.get_logger(__name__)
+
+RESPONSE_JSON: Final = "application/graphql-response+json"
+PLAIN_JSON: Final = "application/json"
+HTML: Final = "text/html"
+
+_STATUS: Final[dict[type[ApiError], HTTPStatus]] = {
+    TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    TooSlow: HTTPStatus.REQUEST_TIMEOUT,
+    WrongMediaType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+}
+
+_STATUS_OF_CODE: Final[dict[ErrorCode, HTTPStatus]] = {
+    ErrorCode.UNAUTHENTICATED: HTTPStatus.UNAUTHORIZED,
+    ErrorCode.FORBIDDEN: HTTPStatus.FORBIDDEN,
+    ErrorCode.OVERLOADED: HTTPStatus.SERVICE_UNAVAILABLE,
+    ErrorCode.INTERNAL: HTTPStatus.INTERNAL_SERVER_ERROR,
+}
+
+_READS: Final = frozenset({StrawberryOperationType.QUERY})
+_ALL: Final = frozenset({StrawberryOperationType.QUERY, StrawberryOperationType.MUTATION})
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What goes back, before it is bytes. `refused` says that no operation was executed."""
+
+    content: dict[str, Any]
+    refused: bool
+    code: ErrorCode | None = None
+
+
+class GraphQLEndpoint:
+    """Serves one path. A POST carries any operation as application/json, a GET only a query."""
+
+    def __init__(self, settings: Settings, database: Database, authenticator: Authenticator, page: str | None) -> None:
+        """`page` is GraphiQL's, or None where it is not served."""
+        self._settings = settings
+        self._database = database
+        self._authenticator = authenticator
+        self._page = page
+
+    async def __call__(self, request: Request) -> Response:
+        """Answer a request; whatever happens, as JSON with a code and the request's id."""
+        if request.method == "GET" and self._page is not None and _wants_page(request):
+            return self._graphiql(self._page)
+        request_id: str = request.state.request_id
+        media_type = _media_type(request.headers.get("accept"))
+        started = time.perf_counter()
+        try:
+            answer = await self._answer(request, request_id)
+        except ApiError as error:
+            return _refusal(error, request_id, media_type)
+        except Unavailable as error:
+            return _refusal(_Overloaded(errors.code_and_message(error)[1]), request_id, media_type)
+        log.info(
+            "graphql.answered",
+            request_id=request_id,
+            milliseconds=round((time.perf_counter() - started) * 1000, 2),
+            code=answer.code,
+        )
+        return _response(answer, media_type)
+
+    async def _answer(self, request: Request, request_id: str) -> Answer:
+        tenant = await self._authenticator.tenant(request.headers)
+        if request.method == "GET":
+            given = _from_url(request.query_params)
+        else:
+            _check_media_type(request)
+            body = await body_of(
+                request,
+                bytes_max=self._settings.usage_body_bytes_max,
+                seconds_max=self._settings.body_seconds_max,
+            )
+            given = request_from_json(body)
+            if len(body) > self._settings.body_bytes_max and "usageRecord" not in given.query:
+                raise TooLarge(f"The request is larger than {self._settings.body_bytes_max:,} bytes.")
+        return await self._execute(given, tenant, request_id, read_only=request.method == "GET")
+
+    async def _execute(self, given: GraphQLRequest, tenant: Tenant, request_id: str, *, read_only: bool) -> Answer:
+        context = Context(
+            request_id=request_id,
+            database=self._database,
+            cursor_secret=self._settings.cursor_secret.get_secret_value(),
+            given_tenant=tenant,
+        )
+        try:
+            async with asyncio.timeout(self._settings.execution_seconds_max):
+                result = await schema.execute(
+                    given.query,
+                    variable_values=given.variables,
+                    operation_name=given.operation_name,
+                    context_value=context,
+                    allowed_operation_types=_READS if read_only else _ALL,
+                )
+        except TimeoutError as error:
+            raise _Overloaded("The operation took too long: ask for less at a time.") from error
+        except InvalidOperationTypeError as error:
+            raise _OnlyPost("Send a mutation by POST.") from error
+        except CannotGetOperationTypeError as error:
+            raise BadUserInput(error.as_http_error_reason()) from error
+        return _answer_of(result.data, result.errors, request_id)
+
+    def _graphiql(self, page: str) -> Response:
+        return HTMLResponse(
+            page, headers={"content-security-policy": CONTENT_SECURITY_POLICY, "cache-control": "no-store"}
+        )
+
+
+class _Overloaded(ApiError):
+    code = ErrorCode.OVERLOADED
+
+
+class _OnlyPost(BadUserInput):
+    """A mutation came by GET."""
+
+
+_STATUS[_OnlyPost] = HTTPStatus.METHOD_NOT_ALLOWED
+
+
+def _answer_of(data: Any, found: list[GraphQLError] | None, request_id: str) -> Answer:
+    if not found:
+        return Answer({"data": data}, refused=False)
+    shown = errors.formatted(found, request_id)
+    refused = data is None and all(error.path is None for error in found)
+    content = {"errors": shown} if refused else {"data": data, "errors": shown}
+    return Answer(content, refused=refused, code=shown[0]["extensions"]["code"])
+
+
+def _response(answer: Answer, media_type: str) -> Response:
+    """GraphQL over HTTP: a refused request is 400 in the newer media type, 200 in the older one."""
+    status = HTTPStatus.OK
+    if answer.refused:
+        by_code = _STATUS_OF_CODE.get(answer.code) if answer.code else None
+        status = by_code or (HTTPStatus.BAD_REQUEST if media_type == RESPONSE_JSON else HTTPStatus.OK)
+    return _json(answer.content, status, media_type)
+
+
+def _refusal(error: ApiError, request_id: str, media_type: str) -> Response:
+    status = _STATUS.get(type(error)) or _STATUS_OF_CODE.get(error.code) or HTTPStatus.BAD_REQUEST
+    headers = {}
+    if status is HTTPStatus.UNAUTHORIZED:
+        headers["www-authenticate"] = "Bearer"
+    if status is HTTPStatus.SERVICE_UNAVAILABLE:
+        headers["retry-after"] = "1"
+    if status is HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["allow"] = "POST"
+    if not isinstance(error, Forbidden):
+        log.info("graphql.refused", request_id=request_id, code=error.code)
+    return _json({"errors": [errors.bare(error, request_id)]}, status, media_type, headers)
+
+
+def _json(
+    content: dict[str, Any], status: HTTPStatus, media_type: str, headers: Mapping[str, str] | None = None
+) -> Response:
+    return Response(orjson.dumps(content), status, dict(headers or {}), media_type=f"{media_type}; charset=utf-8")
+
+
+def _media_type(accept: str | None) -> str:
+    """The newer media type where it is asked for, else plain JSON."""
+    return RESPONSE_JSON if accept is not None and RESPONSE_JSON in accept.lower() else PLAIN_JSON
+
+
+def _wants_page(request: Request) -> bool:
+    accept = request.headers.get("accept", "")
+    return HTML in accept and "query" not in request.query_params
+
+
+def _check_media_type(request: Request) -> None:
+    sent = request.headers.get("content-type", "").partition(";")
+    if sent[0].strip().lower() != PLAIN_JSON:
+        raise WrongMediaType("Send the body as `Content-Type: application/json`.")
+    charset = sent[2].strip().lower().removeprefix("charset=").strip('"')
+    if sent[2].strip() and charset not in ("utf-8", "utf8"):
+        raise WrongMediaType("Send the body in UTF-8.")
+
+
+def _from_url(parameters: Mapping[str, str]) -> GraphQLRequest:
+    parts: dict[str, Any] = {"query": parameters.get("query"), "operationName": parameters.get("operationName")}
+    for name in ("variables", "extensions"):
+        if parameters.get(name):
+            parts[name] = variables_from_json(parameters[name])
+    return request_from_parts(parts)

@@ -1,0 +1,49 @@
+"""graphql-core's executor, which ends a mutation field's transaction once its payload is complete."""
+
+from inspect import isawaitable
+from typing import Any
+
+from graphql import GraphQLObjectType
+from graphql.pyutils import Path
+from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
+
+from app.api.tenancy import Context
+
+
+class SettlingExecutor(StrawberryGraphQLCoreExecutionContext):
+    """Runs root mutation fields one after the other, each in its own transaction.
+
+    The payload is read inside the transaction, so it shows what was written, on a dry run too; then the transaction is
+    kept or undone. Where that fails, the field fails, and nothing was stored.
+    """
+
+    def execute_field(
+        self,
+        parent_type: GraphQLObjectType,
+        source: Any,
+        field_details_list: Any,
+        path: Path,
+        position_context: Any,
+    ) -> Any:
+        """Execute a field; settle it where it is a mutation's root field."""
+        result = super().execute_field(parent_type, source, field_details_list, path, position_context)
+        if parent_type is self.schema.mutation_type and isawaitable(result):
+            return self._settled(result, parent_type, field_details_list, path)
+        return result
+
+    async def _settled(self, result: Any, parent_type: GraphQLObjectType, field_details_list: Any, path: Path) -> Any:
+        context: Context = self.context_value
+        try:
+            completed = await result
+        except BaseException:
+            await context.abandon()
+            raise
+        try:
+            await context.settle()
+        except Exception as error:
+            field = self.schema.get_field(parent_type, field_details_list[0].node.name.value)
+            if field is None:
+                raise
+            self.handle_field_error(error, field.type, field_details_list, path)
+            return None
+        return completed

@@ -1,0 +1,113 @@
+"""What a request may bring: a body that comes in time and fits, and JSON that is a GraphQL request."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+from starlette.requests import ClientDisconnect, Request
+
+from app.api.errors import BadUserInput
+from app.api.execution.cache import unfit
+
+JSON_DEPTH_MAX: Final = 32
+
+
+class TooLarge(BadUserInput):
+    """The body is larger than the server takes."""
+
+
+class TooSlow(BadUserInput):
+    """The body did not come in time."""
+
+
+class WrongMediaType(BadUserInput):
+    """The body is not sent as application/json."""
+
+
+@dataclass(frozen=True, slots=True)
+class GraphQLRequest:
+    """A GraphQL request as it came in; what it asks is not looked at yet."""
+
+    query: str
+    variables: dict[str, Any] | None
+    operation_name: str | None
+
+
+async def body_of(request: Request, *, bytes_max: int, seconds_max: float) -> bytes:
+    """Read a body. Raises TooLarge, TooSlow; stops reading at once where it is too large."""
+    declared = request.headers.get("content-length", "")
+    if declared.isdigit() and int(declared) > bytes_max:
+        raise TooLarge(f"The request is larger than {bytes_max:,} bytes.")
+    parts: list[bytes] = []
+    size = 0
+    try:
+        async with asyncio.timeout(seconds_max):
+            async for part in request.stream():
+                size += len(part)
+                if size > bytes_max:
+                    raise TooLarge(f"The request is larger than {bytes_max:,} bytes.")
+                parts.append(part)
+    except TimeoutError as error:
+        raise TooSlow("The request did not come in time.") from error
+    except ClientDisconnect as error:
+        raise BadUserInput("The request ended early.") from error
+    return b"".join(parts)
+
+
+def request_from_json(body: bytes) -> GraphQLRequest:
+    """The GraphQL request that a JSON body holds. Raises BadUserInput."""
+    return request_from_parts(_loaded(body, "The body"))
+
+
+def request_from_parts(parts: Any) -> GraphQLRequest:
+    """A GraphQL request of its parts, each of the right type. Raises BadUserInput."""
+    if isinstance(parts, list):
+        raise BadUserInput("Send one operation in a request: lists of them are not taken.")
+    if not isinstance(parts, dict):
+        raise BadUserInput("Send a JSON object with `query`.")
+    query = parts.get("query")
+    variables = parts.get("variables")
+    operation_name = parts.get("operationName")
+    extensions = parts.get("extensions")
+    if not isinstance(query, str) or not query.strip():
+        raise BadUserInput("`query` must be a string that holds a GraphQL document.")
+    if variables is not None and not isinstance(variables, dict):
+        raise BadUserInput("`variables` must be an object.")
+    if operation_name is not None and not isinstance(operation_name, str):
+        raise BadUserInput("`operationName` must be a string.")
+    if extensions is not None and not isinstance(extensions, dict):
+        raise BadUserInput("`extensions` must be an object.")
+    _check(variables, 0)
+    if unfit(query):
+        raise BadUserInput(str(unfit(query)))
+    return GraphQLRequest(query, variables, operation_name)
+
+
+def variables_from_json(text: str) -> Any:
+    """The variables that a URL parameter holds. Raises BadUserInput."""
+    return _loaded(text.encode(), "`variables`")
+
+
+def _loaded(content: bytes, what: str) -> Any:
+    try:
+        return orjson.loads(content)
+    except orjson.JSONDecodeError as error:
+        raise BadUserInput(f"{what} is not valid JSON: {error}") from error
+
+
+def _check(value: Any, depth: int) -> None:
+    """Refuse what is nested too deep, and strings that PostgreSQL cannot hold."""
+    if depth > JSON_DEPTH_MAX:
+        raise BadUserInput(f"`variables` nest more than {JSON_DEPTH_MAX} deep.")
+    match value:
+        case str():
+            if problem := unfit(value):
+                raise BadUserInput(problem)
+        case dict():
+            for name, content in value.items():
+                _check(name, depth + 1)
+                _check(content, depth + 1)
+        case list():
+            for content in value:
+                _check(content, depth + 1)

@@ -1,0 +1,128 @@
+"""What every loader is: batched, keyed inside one organization, order-keeping, and sure of whose rows it gives."""
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from operator import attrgetter
+from typing import Any, ClassVar, Generic, TypeVar
+from uuid import UUID
+
+import strawberry
+from aiodataloader import DataLoader
+
+from app.api.tenancy import Context, Info
+from app.store.page import Listing, Page, PageRequest
+from app.store.tenancy import Transaction
+
+Key = TypeVar("Key", bound=Hashable)
+Value = TypeVar("Value")
+
+
+class ForeignRow(Exception):
+    """A row of another organization came out of a loader: the wall has a hole."""
+
+
+class TenantLoader(DataLoader[Key, Value], Generic[Key, Value]):
+    """A loader inside the request's organization. Subclasses say how to load many keys, in `load_batch`."""
+
+    crosses_tenants: ClassVar[bool] = False
+    """Whether rows of other organizations may come: those that the credential may enter, by one loader alone."""
+
+    def __init__(self, context: Context) -> None:
+        super().__init__()
+        self.context = context
+
+    async def batch_load_fn(self, keys: list[Key]) -> list[Value]:
+        """Load what was asked for meanwhile, and check whose it is."""
+        values = await self.load_batch(await self.context.db.snapshot(), keys)
+        if not self.crosses_tenants:
+            check_tenant(values, self.context.tenant.organization_id)
+        return values
+
+    async def load_batch(self, tx: Transaction, keys: Sequence[Key]) -> list[Value]:
+        """The value of each key, in the keys' order."""
+        raise NotImplementedError
+
+
+class PageUnder(TenantLoader[UUID, Page[Any]]):
+    """The same page of a list under each of many parents."""
+
+    def __init__(self, context: Context, listing: Listing[Any], parent: str, request: PageRequest) -> None:
+        super().__init__(context)
+        self._listing, self._parent, self._request = listing, parent, request
+
+    async def load_batch(self, tx: Transaction, keys: Sequence[UUID]) -> list[Page[Any]]:
+        """A page for each parent."""
+        return await self._listing.pages(tx, self._parent, keys, self._request)
+
+
+class CountUnder(TenantLoader[UUID, int]):
+    """How many rows a list has under each of many parents."""
+
+    def __init__(self, context: Context, listing: Listing[Any], parent: str, filters: Mapping[str, Any]) -> None:
+        super().__init__(context)
+        self._listing, self._parent, self._filters = listing, parent, filters
+
+    async def load_batch(self, tx: Transaction, keys: Sequence[UUID]) -> list[int]:
+        """A count for each parent."""
+        return await self._listing.counts(tx, self._parent, keys, self._filters)
+
+
+class Loaders:
+    """The loaders of one request, made when they are first asked for."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._made: dict[Hashable, Any] = {}
+
+    def get(self, kind: type[TenantLoader[Any, Any]], *variant: Hashable) -> TenantLoader[Any, Any]:
+        """The request's one loader of a kind, and of a variant of its arguments.
+
+        What it loads are the store's rows, which the schema's types read: so their type is left open here.
+        """
+        return self._one((kind, *variant), lambda: kind(self._context, *variant))
+
+    def page_under(self, listing: Listing[Any], parent: str, request: PageRequest) -> PageUnder:
+        """The loader of a page under parents."""
+        shape = (request.limit, request.order, request.descending, request.backward, request.position)
+        key = (PageUnder, id(listing), parent, shape, _hashable(request.filters))
+        return self._one(key, lambda: PageUnder(self._context, listing, parent, request))
+
+    def count_under(self, listing: Listing[Any], parent: str, filters: Mapping[str, Any]) -> CountUnder:
+        """The loader of a count under parents."""
+        key = (CountUnder, id(listing), parent, _hashable(filters))
+        return self._one(key, lambda: CountUnder(self._context, listing, parent, filters))
+
+    def _one(self, key: Hashable, make: Callable[[], Any]) -> Any:
+        loader = self._made.get(key)
+        if loader is None:
+            loader = self._made[key] = make()
+        return loader
+
+
+def loaded(loader: type[TenantLoader[Any, Any]], key: str, description: str) -> Any:
+    """A field that is the value of a loader for an attribute of its parent; null where the attribute is.
+
+    This is the one way in which a batched field is declared: `metadata` names the loader and the key, so that an
+    executor may hand the loader the keys of all parents at once.
+    """
+    key_of = attrgetter(key)
+
+    async def resolve(row: strawberry.Parent[Any], info: Info):  # noqa: ANN202 - the field's annotation is its type
+        wanted = key_of(row)
+        return None if wanted is None else await info.context.loaders.get(loader).load(wanted)
+
+    return strawberry.field(resolver=resolve, description=description, metadata={"loader": loader, "key": key})
+
+
+def check_tenant(values: Any, organization_id: UUID) -> None:
+    """Go on where every row bears the organization, in lists and pages too. Raises ForeignRow."""
+    for value in values:
+        if isinstance(value, Page):
+            check_tenant(value.rows, organization_id)
+        elif isinstance(value, list):
+            check_tenant(value, organization_id)
+        elif getattr(value, "organization_id", organization_id) != organization_id:
+            raise ForeignRow
+
+
+def _hashable(filters: Mapping[str, Any]) -> Hashable:
+    return tuple((name, tuple(value) if isinstance(value, list) else value) for name, value in sorted(filters.items()))

@@ -1,0 +1,25 @@
+"""Organizations: those that the credential may enter, and no other."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+from uuid import UUID
+
+from app.api.loaders.loader import TenantLoader
+from app.store.organization import load_enterable
+from app.store.query import in_order_of
+from app.store.tables import Organization
+from app.store.tenancy import Transaction
+
+
+class OrganizationLoader(TenantLoader[UUID, Organization | None]):
+    """By id; null for one that the credential may not enter, as for one that does not exist."""
+
+    crosses_tenants: ClassVar[bool] = True
+
+    async def load_batch(self, tx: Transaction, keys: Sequence[UUID]) -> list[Organization | None]:
+        """The organization of each id, if it lies under the credential's own."""
+        home = self.context.tenant.principal.home
+        active = self.context.tenant.organization_id
+        root = home if self.context.tenant.may("organization:enter") else active
+        rows = await load_enterable(tx, root, list(keys))
+        return in_order_of(keys, rows, lambda row: row.organization_id)

@@ -1,0 +1,102 @@
+"""subscriptionCreate, subscriptionCancel."""
+
+from datetime import datetime
+from uuid import UUID
+
+import strawberry
+
+from app.api.ids import CUSTOMER, SUBSCRIPTION, optional_uuid_of, uuid_of
+from app.api.loaders.invoice import InvoiceLoader
+from app.api.loaders.subscription import SubscriptionLoader
+from app.api.mutations.payload import Change, Payload, left_out, result
+from app.api.permission import Writes
+from app.api.scalars import Metadata
+from app.api.tenancy import Info
+from app.api.types.enums import CancelTiming
+from app.api.types.input import given
+from app.api.types.invoice import Invoice
+from app.api.types.subscription import Subscription
+from app.operations.subscription.cancel import Cancellation, cancel_subscription
+from app.operations.subscription.create import NewSubscription, create_subscription
+
+
+@strawberry.input(description="A new subscription.")
+class SubscriptionCreateInput(Change):
+    """A new subscription."""
+
+    customer_id: strawberry.ID | None = left_out("The organization's default customer where it is left out.")
+    plan_key: str = strawberry.field(description="Which plan.")
+    plan_version: int | None = left_out("The newest active version where it is left out.")
+    quantity: int = strawberry.field(default=1, description="Seats: the base price is charged for each.")
+    start_at: datetime | None = left_out(
+        "Now where it is left out. It may lie in the past: the periods since then can be invoiced."
+    )
+    billing_anchor: datetime | None = left_out(
+        "What every period boundary is counted from: the start where it is left out."
+    )
+    metadata: Metadata | None = left_out("Whatever the organization keeps with it.")
+
+
+@strawberry.input(description="When a subscription ends.")
+class SubscriptionCancelInput(Change):
+    """A cancellation."""
+
+    subscription_id: strawberry.ID = strawberry.field(description="Which subscription.")
+    timing: CancelTiming = strawberry.field(default=CancelTiming.PERIOD_END, description="When it takes effect.")
+    at: datetime | None = left_out("For AT.")
+    reason: str | None = left_out("Why, for the record.")
+    expected_version: int | None = left_out("Refuse with VERSION_CONFLICT where it is at another version.")
+
+
+@strawberry.type(description="What came of a change to a subscription.")
+class SubscriptionPayload(Payload):
+    """A subscription, or why not."""
+
+    subscription: Subscription | None = result("The subscription as it is now.")
+    invoice: Invoice | None = result("What the change billed at once, if anything.")
+
+
+@strawberry.type
+class SubscriptionMutations:
+    """What can be done to subscriptions."""
+
+    @strawberry.mutation(extensions=[Writes("subscription:create")], description="Subscribes a customer to a plan.")
+    async def subscription_create(self, info: Info, input: SubscriptionCreateInput) -> SubscriptionPayload:
+        """Subscribe a customer."""
+        new = NewSubscription(
+            customer_id=optional_uuid_of(CUSTOMER, given(input.customer_id)),
+            plan_key=input.plan_key,
+            plan_version=given(input.plan_version),
+            quantity=input.quantity,
+            start_at=given(input.start_at),
+            billing_anchor=given(input.billing_anchor),
+            metadata=given(input.metadata),
+        )
+        return await _payload(info, await create_subscription(info.context.db, new), None)
+
+    @strawberry.mutation(
+        extensions=[Writes("subscription:cancel")],
+        description=(
+            "Sets the end. NOW (and AT a past instant) bills the last part at once: the base fee prorated, usage as it"
+            " was."
+        ),
+    )
+    async def subscription_cancel(self, info: Info, input: SubscriptionCancelInput) -> SubscriptionPayload:
+        """Cancel a subscription."""
+        subscription_id = uuid_of(SUBSCRIPTION, input.subscription_id)
+        cancellation = Cancellation(
+            timing=input.timing,
+            at=given(input.at),
+            reason=given(input.reason),
+            expected_version=given(input.expected_version),
+        )
+        invoice_id = await cancel_subscription(info.context.db, subscription_id, cancellation)
+        return await _payload(info, subscription_id, invoice_id)
+
+
+async def _payload(info: Info, subscription_id: UUID, invoice_id: UUID | None) -> SubscriptionPayload:
+    loaders = info.context.loaders
+    return SubscriptionPayload(
+        subscription=await loaders.get(SubscriptionLoader).load(subscription_id),
+        invoice=None if invoice_id is None else await loaders.get(InvoiceLoader).load(invoice_id),
+    )

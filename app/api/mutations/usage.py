@@ -1,0 +1,108 @@
+"""usageRecord."""
+
+from datetime import datetime
+from decimal import Decimal
+
+import strawberry
+
+from app.api.ids import CUSTOMER, SUBSCRIPTION, optional_uuid_of
+from app.api.mutations.payload import Change, Payload, left_out
+from app.api.permission import Writes
+from app.api.scalars import Properties
+from app.api.tenancy import Info
+from app.api.types.enums import UsageVerdict
+from app.api.types.input import given
+from app.operations.usage.record import NewEvent, record_usage
+
+
+@strawberry.input(description="One measured fact.")
+class UsageEventInput:
+    """An event."""
+
+    event_id: str = strawberry.field(description="The sender's id: the same source and id count once.")
+    source: str = strawberry.field(default="api", description="Who sends it.")
+    meter: str = strawberry.field(description="The key of the meter that counts it.")
+    customer_id: strawberry.ID | None = left_out(
+        "One of customerId, externalCustomerId and subscriptionId; the default customer where all are left out."
+    )
+    external_customer_id: str | None = left_out("The customer, by the organization's own id of it.")
+    subscription_id: strawberry.ID | None = left_out("The subscription that it is for.")
+    quantity: Decimal = strawberry.field(default=Decimal(1), description="How much, in the meter's units; 0 or more.")
+    occurred_at: datetime | None = left_out(
+        "Now where it is left out; from 35 days in the past to 15 minutes in the future."
+    )
+    properties: Properties | None = left_out("What else was measured.")
+
+
+@strawberry.input(description="Events to record.")
+class UsageRecordInput(Change):
+    """Events."""
+
+    events: list[UsageEventInput] = strawberry.field(description="At most 1,000.")
+
+
+@strawberry.type(description="What became of an event.")
+class UsageEventResult:
+    """What became of an event."""
+
+    index: int = strawberry.field(description="Its place in the call, from 0.")
+    event_id: str = strawberry.field(description="The sender's id of it.")
+    verdict: UsageVerdict = strawberry.field(description="What became of it.")
+    message: str | None = strawberry.field(description="Why, where it was not simply taken.")
+
+
+@strawberry.type(description="Answered once the accepted events are durable.")
+class UsageRecordPayload(Payload):
+    """What became of the events."""
+
+    accepted: int = strawberry.field(default=0, description="How many were new and are stored.")
+    duplicates: int = strawberry.field(default=0, description="How many were counted before.")
+    unmatched: int = strawberry.field(default=0, description="How many wait for what they name.")
+    rejected: int = strawberry.field(default=0, description="How many are not stored.")
+    every_result: strawberry.Private[list[UsageEventResult]] = strawberry.UNSET
+
+    @strawberry.field(
+        description=("A result for each event that was not simply ACCEPTED, in order; ask for all with all: true.")
+    )
+    def results(self, all: bool = False) -> list[UsageEventResult]:
+        """The results that want attention, or all of them."""
+        found = [] if self.every_result is strawberry.UNSET else self.every_result
+        return [result for result in found if all or result.verdict is not UsageVerdict.ACCEPTED]
+
+
+@strawberry.type
+class UsageMutations:
+    """What can be done to usage."""
+
+    @strawberry.mutation(
+        extensions=[Writes("usage:record")],
+        description="Records up to 1,000 events. The same source and eventId count once, however often they are sent.",
+    )
+    async def usage_record(self, info: Info, input: UsageRecordInput) -> UsageRecordPayload:
+        """Record events."""
+        results = await record_usage(info.context.db, [_event(event) for event in input.events])
+        verdicts = [result.verdict for result in results]
+        return UsageRecordPayload(
+            accepted=verdicts.count(UsageVerdict.ACCEPTED),
+            duplicates=verdicts.count(UsageVerdict.DUPLICATE),
+            unmatched=verdicts.count(UsageVerdict.UNMATCHED),
+            rejected=verdicts.count(UsageVerdict.REJECTED),
+            every_result=[
+                UsageEventResult(index=index, event_id=event.event_id, verdict=result.verdict, message=result.message)
+                for index, (event, result) in enumerate(zip(input.events, results, strict=True))
+            ],
+        )
+
+
+def _event(event: UsageEventInput) -> NewEvent:
+    return NewEvent(
+        event_id=event.event_id,
+        source=event.source,
+        meter=event.meter,
+        customer_id=optional_uuid_of(CUSTOMER, given(event.customer_id)),
+        external_customer_id=given(event.external_customer_id),
+        subscription_id=optional_uuid_of(SUBSCRIPTION, given(event.subscription_id)),
+        quantity=event.quantity,
+        occurred_at=given(event.occurred_at),
+        properties=given(event.properties),
+    )

@@ -1,0 +1,242 @@
+"""Relay connections over keysets. A cursor is signed and bound to its organization, field, filter and order."""
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Generic, TypeVar
+from uuid import UUID
+
+import orjson
+import strawberry
+
+from app.api.errors import BadUserInput
+from app.api.tenancy import Info
+from app.store.page import Listing, Page, PageRequest
+
+PAGE_DEFAULT: Final = 20
+PAGE_MAX: Final = 100
+_MAC_BYTES: Final = 16
+_CURSOR_MAX: Final = 1_000
+
+Row = TypeVar("Row")
+NodeType = TypeVar("NodeType")
+
+
+@dataclass(frozen=True, slots=True)
+class PageArguments:
+    """`first` with `after`, or `last` with `before`; 20 rows where both are left out."""
+
+    first: int | None
+    after: str | None
+    last: int | None
+    before: str | None
+
+    @property
+    def backward(self) -> bool:
+        """Whether the page is counted from the end."""
+        return self.last is not None or (self.first is None and self.before is not None)
+
+    @property
+    def limit(self) -> int:
+        """How many rows. Raises BadUserInput out of 1 to 100, and for arguments that do not go together."""
+        if self.first is not None and self.last is not None:
+            raise BadUserInput("Give `first` or `last`, not both.")
+        if self.after is not None and self.before is not None:
+            raise BadUserInput("Give `after` or `before`, not both.")
+        if (self.last is not None and self.after is not None) or (self.first is not None and self.before is not None):
+            raise BadUserInput("`first` goes with `after`, `last` with `before`.")
+        for name, value in (("first", self.first), ("last", self.last)):
+            if value is not None and not 1 <= value <= PAGE_MAX:
+                raise BadUserInput(f"`{name}` is from 1 to {PAGE_MAX}.")
+        return self.first or self.last or PAGE_DEFAULT
+
+
+def page_arguments(first: Any, after: Any, last: Any, before: Any) -> PageArguments:
+    """The arguments of a connection field, where left out and null are the same."""
+    return PageArguments(*(None if value is strawberry.UNSET else value for value in (first, after, last, before)))
+
+
+@dataclass(frozen=True, slots=True)
+class ListRequest:
+    """What a connection field asks for: its page, its order, its filters (null ones left out)."""
+
+    page: PageArguments
+    filters: Mapping[str, Any]
+    order: str = "created_at"
+    descending: bool = True
+
+
+class Binding:
+    """Signs cursors of one field of one organization under one filter and order, and opens no others."""
+
+    def __init__(self, info: Info, request: ListRequest) -> None:
+        tenant = info.context.tenant
+        shape = {
+            "field": f"{info._raw_info.parent_type.name}.{info.field_name}",  # noqa: SLF001 - Strawberry shows no parent type
+            "organization": str(tenant.organization_id),
+            "filters": {name: _plain(value) for name, value in sorted(request.filters.items())},
+            "order": [request.order, request.descending],
+        }
+        self._secret = info.context.cursor_secret.encode()
+        self._shape = orjson.dumps(shape, option=orjson.OPT_SORT_KEYS)
+
+    def sign(self, position: tuple[Any, ...]) -> str:
+        """The cursor of a position."""
+        payload = orjson.dumps([_tagged(value) for value in position])
+        return base64.urlsafe_b64encode(self._mac(payload) + payload).decode().rstrip("=")
+
+    def open(self, cursor: str) -> tuple[Any, ...]:
+        """The position of a cursor. Raises BadUserInput, the same for whatever is wrong with it."""
+        try:
+            if len(cursor) > _CURSOR_MAX:
+                raise ValueError
+            content = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+            mac, payload = content[:_MAC_BYTES], content[_MAC_BYTES:]
+            if not hmac.compare_digest(mac, self._mac(payload)):
+                raise ValueError
+            return tuple(_untagged(value) for value in orjson.loads(payload))
+        except ValueError as error:
+            raise BadUserInput("The cursor does not belong to this list.") from error
+
+    def _mac(self, payload: bytes) -> bytes:
+        return hmac.digest(self._secret, self._shape + b"\n" + payload, hashlib.sha256)[:_MAC_BYTES]
+
+
+@strawberry.type(description="About a page of a list: is there more, and where it begins and ends.")
+class PageInfo:
+    """Where a page begins and ends."""
+
+    has_next_page: bool = strawberry.field(description="Whether more follow this page.")
+    has_previous_page: bool = strawberry.field(description="Whether there are some before this page.")
+    start_cursor: str | None = strawberry.field(description="The first row's cursor; null where the page is empty.")
+    end_cursor: str | None = strawberry.field(description="The last row's cursor; null where the page is empty.")
+
+
+@strawberry.type(description="A row of a list, and its place in it.")
+class Edge(Generic[NodeType]):
+    """A row and its cursor."""
+
+    node: NodeType = strawberry.field(description="The row.")
+    cursor: str = strawberry.field(description="Give it as `after` or `before` to go on from here.")
+
+
+@dataclass(slots=True)
+class ConnectionPage:
+    """A page that was read, as the fields of a connection need it."""
+
+    page: Page[Any]
+    binding: Binding
+    position: Callable[[Any], tuple[Any, ...]]
+    count: Callable[[], Awaitable[int]]
+
+    @property
+    def nodes(self) -> list[Any]:
+        """The rows."""
+        return self.page.rows
+
+    def cursor(self, row: Any) -> str:
+        """A row's cursor."""
+        return self.binding.sign(self.position(row))
+
+
+@strawberry.type(description="A page of a list, by keyset: `first` (or `last`) up to 100, 20 where both are left out.")
+class Connection(Generic[NodeType]):
+    """A page of a list."""
+
+    nodes: list[NodeType] = strawberry.field(description="The rows, without their cursors.")
+
+    @strawberry.field(description="The rows with their cursors.")
+    def edges(connection: strawberry.Parent[ConnectionPage]) -> list[Edge[NodeType]]:
+        """Pair each row with its cursor."""
+        return [Edge(node=row, cursor=connection.cursor(row)) for row in connection.nodes]
+
+    @strawberry.field(description="Is there more, and where this page begins and ends.")
+    def page_info(connection: strawberry.Parent[ConnectionPage]) -> PageInfo:
+        """Tell about the page."""
+        rows = connection.nodes
+        return PageInfo(
+            has_next_page=connection.page.has_next,
+            has_previous_page=connection.page.has_previous,
+            start_cursor=connection.cursor(rows[0]) if rows else None,
+            end_cursor=connection.cursor(rows[-1]) if rows else None,
+        )
+
+    @strawberry.field(description="How many rows the whole list has; counted only when asked for.")
+    async def total_count(connection: strawberry.Parent[ConnectionPage]) -> int:
+        """Count."""
+        return await connection.count()
+
+
+async def connection_of(info: Info, listing: Listing[Any], request: ListRequest) -> Any:
+    """A page of one of the organization's lists. Raises BadUserInput."""
+    binding = Binding(info, request)
+    page_request = _page_request(binding, request)
+    tx = await info.context.db.snapshot()
+
+    async def count() -> int:
+        return await listing.count(await info.context.db.snapshot(), request.filters)
+
+    return ConnectionPage(
+        page=await listing.page(tx, page_request),
+        binding=binding,
+        position=lambda row: listing.position(row, request.order),
+        count=count,
+    )
+
+
+async def connection_under(info: Info, listing: Listing[Any], request: ListRequest, *, parent: str, key: UUID) -> Any:
+    """A page of a list under a parent: one statement for all parents that ask for the same page."""
+    binding = Binding(info, request)
+    page_request = _page_request(binding, request)
+    loaders = info.context.loaders
+
+    async def count() -> int:
+        return await loaders.count_under(listing, parent, request.filters).load(key)
+
+    return ConnectionPage(
+        page=await loaders.page_under(listing, parent, page_request).load(key),
+        binding=binding,
+        position=lambda row: listing.position(row, request.order),
+        count=count,
+    )
+
+
+def _page_request(binding: Binding, request: ListRequest) -> PageRequest:
+    arguments = request.page
+    limit = arguments.limit
+    cursor = arguments.before if arguments.backward else arguments.after
+    return PageRequest(
+        limit=limit,
+        order=request.order,
+        descending=request.descending,
+        backward=arguments.backward,
+        position=None if cursor is None else binding.open(cursor),
+        filters=request.filters,
+    )
+
+
+def _plain(value: Any) -> Any:
+    return sorted(str(item) for item in value) if isinstance(value, list) else str(value)
+
+
+def _tagged(value: Any) -> Any:
+    match value:
+        case datetime():
+            return {"t": value.isoformat()}
+        case UUID():
+            return {"u": str(value)}
+        case _:
+            return value
+
+
+def _untagged(value: Any) -> Any:
+    match value:
+        case {"t": text}:
+            return datetime.fromisoformat(text)
+        case {"u": text}:
+            return UUID(text)
+        case _:
+            return value

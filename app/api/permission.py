@@ -1,0 +1,87 @@
+"""Who may use a root field: one scope for each, held by the principal's role; a denial is audited."""
+
+from typing import Any, Final, cast
+
+import strawberry
+import structlog
+from strawberry.extensions import FieldExtension
+from strawberry.extensions.field_extension import AsyncExtensionResolver
+
+from app.api.errors import Forbidden
+from app.api.tenancy import Context
+from app.api.types.user_error import UserError
+from app.domain.errors import Refusal
+from app.store.audit import record
+from app.store.connection import TRY_AGAIN, Unavailable
+from app.store.tables.audit import AuditOutcome
+
+log = structlog.get_logger(__name__)
+
+ATTEMPTS_MAX: Final = 3
+
+
+class Reads(FieldExtension):
+    """A query field that needs a scope."""
+
+    def __init__(self, scope: str) -> None:
+        self.scope = scope
+
+    async def resolve_async(
+        self, next_: AsyncExtensionResolver, source: Any, info: strawberry.Info, **kwargs: Any
+    ) -> Any:
+        """Resolve the field, or deny it."""
+        await require(info.context, self.scope)
+        return await next_(source, info, **kwargs)
+
+
+class Writes(FieldExtension):
+    """A mutation field that needs a scope, and runs in one transaction that its payload is read in.
+
+    The transaction ends when the payload is complete (see `execution/executor.py`): it is kept, or undone where the
+    rules refused or `dryRun` was asked for. A refusal becomes `userErrors`.
+    """
+
+    def __init__(self, scope: str) -> None:
+        self.scope = scope
+
+    async def resolve_async(
+        self, next_: AsyncExtensionResolver, source: Any, info: strawberry.Info, **kwargs: Any
+    ) -> Any:
+        """Resolve the field inside a transaction; where PostgreSQL asks to try again, do so a few times."""
+        context: Context = info.context
+        context.forget_loaded()
+        await require(context, self.scope)
+        context.dry_run = kwargs["input"].dry_run
+        context.refused = False
+        for attempt in range(1, ATTEMPTS_MAX + 1):
+            try:
+                await context.db.hold_write()
+                return await next_(source, info, **kwargs)
+            except Refusal as refusal:
+                context.refused = True
+                return cast("Any", info.return_type)(user_errors=[UserError.of(refusal)])
+            except TRY_AGAIN:
+                await context.abandon()
+                context.forget_loaded()
+                if attempt == ATTEMPTS_MAX:
+                    raise
+        raise AssertionError("unreachable")
+
+
+async def require(context: Context, scope: str) -> None:
+    """Go on where the principal holds the scope. Raises Forbidden, after the denial is audited."""
+    tenant = context.tenant
+    if tenant.may(scope):
+        return
+    await _audit_denial(context, scope)
+    raise Forbidden(f"The role {tenant.principal.role} does not hold {scope}.")
+
+
+async def _audit_denial(context: Context, scope: str) -> None:
+    db = context.database.tenant(context.tenant.organization_id, context.actor)
+    try:
+        async with db.write() as tx:
+            action = scope.replace(":", ".")
+            await record(tx, action, None, outcome=AuditOutcome.DENIED, reason=f"lacks the scope {scope}")
+    except (Refusal, Unavailable):
+        log.warning("audit.denial_not_recorded", request_id=context.request_id, scope=scope)

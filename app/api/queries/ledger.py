@@ -1,0 +1,52 @@
+"""The statement and what is owed."""
+
+from datetime import datetime
+
+import strawberry
+
+from app.api.pagination import Connection, connection_of
+from app.api.permission import Reads
+from app.api.tenancy import Info
+from app.api.types.filters import LedgerEntryFilter, ledger_entry_list
+from app.api.types.input import given
+from app.api.types.ledger_entry import LedgerEntry
+from app.api.types.money import Money, money
+from app.store.ledger import listing, load_total_balances
+
+
+@strawberry.type
+class LedgerQueries:
+    """Entries and balances."""
+
+    @strawberry.field(
+        extensions=[Reads("ledger:read")], description="The entries of every customer's statement, the newest first."
+    )
+    async def ledger_entries(
+        self,
+        info: Info,
+        first: int | None = strawberry.UNSET,
+        after: str | None = strawberry.UNSET,
+        last: int | None = strawberry.UNSET,
+        before: str | None = strawberry.UNSET,
+        filter: LedgerEntryFilter | None = strawberry.UNSET,
+    ) -> Connection[LedgerEntry]:
+        """A page of entries."""
+        return await connection_of(info, listing, ledger_entry_list((first, after, last, before), filter))
+
+    @strawberry.field(
+        extensions=[Reads("ledger:read")],
+        description=(
+            "What is owed to the organization, a Money per currency, at an instant (asOf) as it was known at another"
+            " (knownAt)."
+        ),
+    )
+    async def balances(
+        self,
+        info: Info,
+        as_of: datetime | None = strawberry.UNSET,
+        known_at: datetime | None = strawberry.UNSET,
+    ) -> list[Money]:
+        """What all customers owe together."""
+        tx = await info.context.db.snapshot()
+        rows = await load_total_balances(tx, given(as_of), given(known_at))
+        return [money(amount, currency) for currency, amount in rows]

@@ -1,0 +1,75 @@
+"""Anything by its id."""
+
+from typing import Any, Final
+
+import strawberry
+
+from app.api import ids
+from app.api.errors import BadUserInput
+from app.api.loaders.customer import CustomerLoader
+from app.api.loaders.invoice import InvoiceLoader, LineLoader
+from app.api.loaders.ledger_entry import LedgerEntryLoader
+from app.api.loaders.loader import TenantLoader
+from app.api.loaders.meter import MeterLoader
+from app.api.loaders.organization import OrganizationLoader
+from app.api.loaders.plan import PlanLoader
+from app.api.loaders.subscription import SubscriptionLoader
+from app.api.loaders.usage_event import UsageEventLoader
+from app.api.permission import Reads, require
+from app.api.tenancy import Info
+from app.api.types.node import Node
+
+NODES_MAX: Final = 100
+
+NODES: Final[dict[str, tuple[str, type[TenantLoader[Any, Any]]]]] = {
+    ids.ORGANIZATION: ("organization:read", OrganizationLoader),
+    ids.CUSTOMER: ("customer:read", CustomerLoader),
+    ids.METER: ("meter:read", MeterLoader),
+    ids.PLAN: ("plan:read", PlanLoader),
+    ids.SUBSCRIPTION: ("subscription:read", SubscriptionLoader),
+    ids.USAGE_EVENT: ("usage:read", UsageEventLoader),
+    ids.INVOICE: ("invoice:read", InvoiceLoader),
+    ids.INVOICE_LINE_ITEM: ("invoice:read", LineLoader),
+    ids.LEDGER_ENTRY: ("ledger:read", LedgerEntryLoader),
+}
+"""By prefix: the scope that reading such a record needs, and what loads it."""
+
+
+@strawberry.type
+class NodeQueries:
+    """Anything by its id."""
+
+    @strawberry.field(
+        extensions=[Reads("node:read")],
+        description="Null for an unknown id and for another organization's id alike.",
+    )
+    async def node(self, info: Info, id: strawberry.ID) -> Node | None:
+        """The record with that id."""
+        return await _load(info, id)
+
+    @strawberry.field(
+        extensions=[Reads("node:read")], description="At most 100 records by id, in the ids' order; null as in `node`."
+    )
+    async def nodes(self, info: Info, ids: list[strawberry.ID]) -> list[Node | None]:
+        """The records with those ids."""
+        if len(ids) > NODES_MAX:
+            raise BadUserInput(f"Ask for at most {NODES_MAX} ids.")
+        return await _load_all(info, ids)
+
+
+async def _load_all(info: Info, wanted: list[strawberry.ID]) -> list[Any]:
+    by_loader: dict[str, list[Any]] = {}
+    for text in dict.fromkeys(wanted):
+        by_loader.setdefault(ids.parsed(text)[0], []).append(text)
+    found: dict[str, Any] = {}
+    for prefix, texts in by_loader.items():
+        if prefix in NODES:
+            scope, loader = NODES[prefix]
+            await require(info.context, scope)
+            keys = [ids.uuid_of(prefix, text) for text in texts]
+            found |= dict(zip(texts, await info.context.loaders.get(loader).load_many(keys), strict=True))
+    return [found.get(text) for text in wanted]
+
+
+async def _load(info: Info, wanted: strawberry.ID) -> Any:
+    return (await _load_all(info, [wanted]))[0]

@@ -1,0 +1,47 @@
+"""Who asks, inside which organization, and which others it may enter."""
+
+from typing import Any
+
+import strawberry
+
+from app.api.loaders.organization import OrganizationLoader
+from app.api.pagination import Connection, ListRequest, connection_of, page_arguments
+from app.api.permission import Reads
+from app.api.tenancy import Info
+from app.api.types.money import as_shown
+from app.api.types.organization import Organization, Viewer, enterable_root
+from app.store import organization as store
+
+
+@strawberry.type
+class OrganizationQueries:
+    """The viewer and organizations."""
+
+    @strawberry.field(extensions=[Reads("viewer:read")], description="Who is asking, and inside which organization.")
+    async def viewer(self, info: Info) -> Viewer:
+        """The credential."""
+        return as_shown(info.context.tenant)
+
+    @strawberry.field(extensions=[Reads("organization:read")], description="The active organization.")
+    async def organization(self, info: Info) -> Organization:
+        """The active organization."""
+        return await info.context.loaders.get(OrganizationLoader).load(info.context.tenant.organization_id)
+
+    @strawberry.field(
+        extensions=[Reads("organization:read")], description="The organizations that this credential may make active."
+    )
+    async def organizations(
+        self,
+        info: Info,
+        first: int | None = strawberry.UNSET,
+        after: str | None = strawberry.UNSET,
+        last: int | None = strawberry.UNSET,
+        before: str | None = strawberry.UNSET,
+    ) -> Connection[Organization]:
+        """A page of them."""
+        request = ListRequest(page_arguments(first, after, last, before), _enterable(info))
+        return await connection_of(info, store.listing, request)
+
+
+def _enterable(info: Info) -> dict[str, Any]:
+    return {"home": enterable_root(info.context.tenant)}

@@ -1,0 +1,66 @@
+"""Usage: a series over time, and the events behind it."""
+
+from typing import Any
+
+import strawberry
+
+from app.api.ids import CUSTOMER, NOBODY, optional_uuid_of
+from app.api.loaders.meter import MeterByKeyLoader
+from app.api.pagination import Connection, ListRequest, connection_of, page_arguments
+from app.api.permission import Reads
+from app.api.tenancy import Info
+from app.api.types.enums import UsageWindow
+from app.api.types.input import given
+from app.api.types.money import PeriodInput
+from app.api.types.usage import SeriesArguments, UsageEvent, UsageEventFilter, UsageSeries, usage_series
+from app.store.usage import listing
+
+
+@strawberry.type
+class UsageQueries:
+    """Usage over time."""
+
+    @strawberry.field(
+        extensions=[Reads("usage:read")],
+        description="How much of a meter the organization's customers (or one of them) used, in buckets.",
+    )
+    async def usage(
+        self,
+        info: Info,
+        meter: str,
+        period: PeriodInput,
+        window: UsageWindow = UsageWindow.DAY,
+        group_by: list[str] | None = strawberry.UNSET,
+        customer_id: strawberry.ID | None = strawberry.UNSET,
+    ) -> UsageSeries:
+        """A series."""
+        arguments = SeriesArguments(meter, period.to_domain(), window, tuple(given(group_by) or ()))
+        return await usage_series(info, arguments, customer_id=optional_uuid_of(CUSTOMER, given(customer_id)))
+
+    @strawberry.field(
+        extensions=[Reads("usage:read")], description="The events themselves, the latest to happen first."
+    )
+    async def usage_events(
+        self,
+        info: Info,
+        first: int | None = strawberry.UNSET,
+        after: str | None = strawberry.UNSET,
+        last: int | None = strawberry.UNSET,
+        before: str | None = strawberry.UNSET,
+        filter: UsageEventFilter | None = strawberry.UNSET,
+    ) -> Connection[UsageEvent]:
+        """A page of events."""
+        conditions = await _conditions(info, given(filter))
+        request = ListRequest(page_arguments(first, after, last, before), conditions, order="occurred_at")
+        return await connection_of(info, listing, request)
+
+
+async def _conditions(info: Info, filter: UsageEventFilter | None) -> dict[str, Any]:
+    if filter is None:
+        return {}
+    conditions = filter.conditions()
+    key = given(filter.meter)
+    if key is not None:
+        meter = await info.context.loaders.get(MeterByKeyLoader).load(key)
+        conditions["meter_id"] = NOBODY if meter is None else meter.id
+    return conditions

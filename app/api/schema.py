@@ -1,0 +1,93 @@
+"""The schema: every noun's queries and mutations, and how documents are executed against it."""
+
+from typing import Final
+
+import strawberry
+from strawberry.schema.config import StrawberryConfig
+
+from app.api.execution.cache import DocumentCacheExtension
+from app.api.execution.executor import SettlingExecutor
+from app.api.mutations.catalog import CatalogMutations
+from app.api.mutations.customer import CustomerMutations
+from app.api.mutations.invoice import InvoiceMutations
+from app.api.mutations.ledger import LedgerMutations
+from app.api.mutations.organization import OrganizationMutations
+from app.api.mutations.subscription import SubscriptionMutations
+from app.api.mutations.usage import UsageMutations
+from app.api.queries.catalog import CatalogQueries
+from app.api.queries.customer import CustomerQueries
+from app.api.queries.invoice import InvoiceQueries
+from app.api.queries.ledger import LedgerQueries
+from app.api.queries.node import NodeQueries
+from app.api.queries.organization import OrganizationQueries
+from app.api.queries.subscription import SubscriptionQueries
+from app.api.queries.usage import UsageQueries
+from app.api.scalars import SCALARS
+from app.api.tenancy import Info, TenantExtension
+from app.api.types.customer import Customer
+from app.api.types.invoice import Invoice, InvoiceLineItem
+from app.api.types.ledger_entry import LedgerEntry
+from app.api.types.meter import Meter
+from app.api.types.organization import Organization
+from app.api.types.plan import Plan
+from app.api.types.subscription import Subscription
+from app.api.types.usage import UsageEvent
+
+
+@strawberry.type(description="Everything here belongs to the active organization, and nothing else is reachable.")
+class Query(
+    LedgerQueries,
+    InvoiceQueries,
+    UsageQueries,
+    SubscriptionQueries,
+    CatalogQueries,
+    CustomerQueries,
+    OrganizationQueries,
+    NodeQueries,
+):
+    """Every field that reads."""
+
+
+@strawberry.type(
+    description=(
+        "Every field that writes. Each runs in one transaction; with dryRun it answers exactly what it would and"
+        " stores nothing."
+    )
+)
+class Mutation(
+    LedgerMutations,
+    InvoiceMutations,
+    UsageMutations,
+    SubscriptionMutations,
+    CatalogMutations,
+    CustomerMutations,
+    OrganizationMutations,
+):
+    """Every field that writes."""
+
+
+class TallygateSchema(strawberry.Schema):
+    """The schema; errors are logged where they are formatted, once."""
+
+    def process_errors(self, errors: object, execution_context: object = None) -> None:
+        """Log nothing here: `errors.formatted` does, without what is ours to show."""
+
+
+schema: Final = TallygateSchema(
+    query=Query,
+    mutation=Mutation,
+    types=[
+        Customer,
+        Invoice,
+        InvoiceLineItem,
+        LedgerEntry,
+        Meter,
+        Organization,
+        Plan,
+        Subscription,
+        UsageEvent,
+    ],
+    extensions=[TenantExtension, DocumentCacheExtension],
+    execution_context_class=SettlingExecutor,
+    config=StrawberryConfig(info_class=Info, scalar_map=SCALARS),
+)

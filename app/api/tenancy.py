@@ -1,0 +1,133 @@
+"""The tenant of a request: resolved before anything executes, and injected into every resolver by `Info`."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
+from uuid import UUID
+
+import strawberry
+from strawberry.extensions import SchemaExtension
+
+from app.api.errors import TenantRequired
+from app.domain.role import SCOPES_OF, Role
+from app.store.tenancy import Actor, Database, TenantDatabase
+
+if TYPE_CHECKING:
+    from app.api.loaders.loader import Loaders
+
+PUBLIC_FIELDS: Final = frozenset({"__typename"})
+"""The fields that need no scope. Nothing at all is answered without a credential, introspection included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who asks, as the credential proves: `home` is the organization that the credential is of."""
+
+    kind: str
+    id: UUID
+    name: str
+    role: Role
+    home: UUID
+
+    @property
+    def scopes(self) -> frozenset[str]:
+        """What the principal's role may do."""
+        return SCOPES_OF[self.role]
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """The active organization and who acts inside it."""
+
+    organization_id: UUID
+    principal: Principal
+
+    def may(self, scope: str) -> bool:
+        """Whether the principal's role holds the scope."""
+        return scope in self.principal.scopes
+
+
+@dataclass
+class Context:
+    """What a request carries to its resolvers. Everything that reaches the database goes through `db`."""
+
+    request_id: str
+    database: Database
+    cursor_secret: str
+    given_tenant: Tenant | None = None
+    dry_run: bool = False
+    refused: bool = False
+    entered: bool = field(default=False, init=False)
+
+    @property
+    def tenant(self) -> Tenant:
+        """The tenant that this request runs inside. Raises TenantRequired where there is none."""
+        if self.given_tenant is None or not self.entered:
+            raise TenantRequired("This needs a credential.")
+        return self.given_tenant
+
+    @cached_property
+    def actor(self) -> Actor:
+        """The principal, for the audit record."""
+        principal = self.tenant.principal
+        return Actor(principal.kind, f"{principal.name} ({principal.id})", self.request_id)
+
+    @cached_property
+    def db(self) -> TenantDatabase:
+        """The database as the active organization sees it; what is held is released when the operation ends."""
+        return self.database.tenant(self.tenant.organization_id, self.actor)
+
+    @cached_property
+    def loaders(self) -> "Loaders":
+        """The loaders of this request, for this organization, anew for each mutation field."""
+        from app.api.loaders.loader import Loaders  # noqa: PLC0415 - loaders know the context
+
+        return Loaders(self)
+
+    @property
+    def sees_drafts(self) -> bool:
+        """Whether invoices that were never finalized are shown (E3)."""
+        return self.tenant.may("invoice:draft")
+
+    def forget_loaded(self) -> None:
+        """Start with fresh loaders: something was written."""
+        self.__dict__.pop("loaders", None)
+
+    async def settle(self) -> None:
+        """End what a mutation field did: keep it, or undo it where it was refused or a dry run.
+
+        Raises what the database refuses at the commit, also on a dry run.
+        """
+        if "db" in self.__dict__:
+            await self.db.release(commit=not self.refused, rehearse=self.dry_run and not self.refused)
+
+    async def abandon(self) -> None:
+        """Undo what is held, whatever happened."""
+        if "db" in self.__dict__:
+            await self.db.release(commit=False)
+
+
+class Info(strawberry.Info):
+    """What every resolver is given: `info.context` knows the tenant, its loaders and its database."""
+
+    @property
+    def context(self) -> Context:
+        """The request's context."""
+        return self._raw_info.context
+
+
+class TenantExtension(SchemaExtension):
+    """Enters the tenant before an operation executes, and leaves nothing of it behind."""
+
+    async def on_operation(self) -> AsyncIterator[None]:
+        """Refuse an operation without a tenant; release its snapshot at the end."""
+        context: Context = self.execution_context.context
+        if context.given_tenant is None:
+            raise TenantRequired("This needs a credential.")
+        context.entered = True
+        try:
+            yield
+        finally:
+            await context.abandon()
+            context.entered = False

@@ -1,0 +1,79 @@
+"""The enumerations: the domain's own, named and described for the schema."""
+
+from enum import StrEnum
+
+import strawberry
+
+from app.domain import charge, invoice, ledger, period, plan, price, subscription, usage
+from app.store.tables import organization
+
+
+class OrderDirection(StrEnum):
+    """Which end of a list comes first."""
+
+    ASC = "ASC"
+    DESC = "DESC"
+
+
+class InvoiceOrderField(StrEnum):
+    """What invoices are ordered by."""
+
+    CREATED_AT = "CREATED_AT"
+    FINALIZED_AT = "FINALIZED_AT"
+    DUE_AT = "DUE_AT"
+    TOTAL = "TOTAL"
+
+
+class PrincipalKind(StrEnum):
+    """What kind of credential asks."""
+
+    API_KEY = "API_KEY"
+    USER = "USER"
+
+
+for _enum, _description in (
+    (OrderDirection, "Which end of a list comes first."),
+    (InvoiceOrderField, "What invoices are ordered by."),
+    (PrincipalKind, "What kind of credential asks."),
+    (organization.OrganizationStatus, "Whether an organization may change anything."),
+    (organization.Mode, "LIVE lives by real time, TEST by a clock of its own."),
+    (usage.Aggregation, "How a meter turns the events of a span into one quantity; of no events it is 0."),
+    (usage.UsageWindow, "The width of a bucket, in the organization's time zone."),
+    (usage.UsageVerdict, "What became of an event that was sent."),
+    (plan.PlanStatus, "The life of a plan version: DRAFT, then ACTIVE, then ARCHIVED."),
+    (plan.BillingTiming, "When the base fee of a period is billed."),
+    (plan.FeatureType, "What kind of promise a feature is."),
+    (
+        plan.Enforcement,
+        "HARD blocks at the limit and bills nothing beyond it; SOFT lets usage on and bills the overage.",
+    ),
+    (price.PricingModel, "How tiers make a price of a quantity."),
+    (period.Interval, "What a billing period is counted in."),
+    (subscription.SubscriptionStatus, "Where a subscription is in its life."),
+    (subscription.CancelTiming, "When a cancellation takes effect."),
+    (invoice.InvoiceStatus, "DRAFT > FINALIZED > PAID; FINALIZED > VOID; DRAFT > VOID; nothing else."),
+    (invoice.PaymentState, "What came of asking for the money, beside the status."),
+    (invoice.BillingReason, "Why an invoice was made."),
+    (charge.LineItemKind, "What a line is for."),
+    (ledger.EntryType, "What an entry on a customer's statement is."),
+):
+    strawberry.enum(_enum, name="LedgerEntryType" if _enum is ledger.EntryType else None, description=_description)
+
+Aggregation = usage.Aggregation
+BillingReason = invoice.BillingReason
+BillingTiming = plan.BillingTiming
+CancelTiming = subscription.CancelTiming
+Enforcement = plan.Enforcement
+FeatureType = plan.FeatureType
+Interval = period.Interval
+InvoiceStatus = invoice.InvoiceStatus
+LedgerEntryType = ledger.EntryType
+LineItemKind = charge.LineItemKind
+Mode = organization.Mode
+OrganizationStatus = organization.OrganizationStatus
+PaymentState = invoice.PaymentState
+PlanStatus = plan.PlanStatus
+PricingModel = price.PricingModel
+SubscriptionStatus = subscription.SubscriptionStatus
+UsageVerdict = usage.UsageVerdict
+UsageWindow = usage.UsageWindow

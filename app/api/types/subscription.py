@@ -1,0 +1,99 @@
+"""A customer's commitment to a plan."""
+
+from datetime import datetime
+from typing import Any
+
+import strawberry
+
+from app.api.ids import SUBSCRIPTION
+from app.api.loaders.customer import CustomerLoader
+from app.api.loaders.loader import loaded
+from app.api.loaders.plan import PlanLoader
+from app.api.loaders.subscription import CurrentPeriodLoader
+from app.api.pagination import Connection
+from app.api.scalars import Metadata
+from app.api.tenancy import Info
+from app.api.types.enums import SubscriptionStatus, UsageWindow
+from app.api.types.filters import InvoiceFilter, InvoiceOrder, invoices_under
+from app.api.types.input import given
+from app.api.types.invoice import InvoicePreview, upcoming_invoice
+from app.api.types.money import Period, PeriodInput
+from app.api.types.node import Node, OrganizationOwned, id_field, owner_field
+from app.api.types.reference import CustomerRef, InvoiceRef, OrganizationRef, PlanRef
+from app.api.types.usage import SeriesArguments, UsageSeries, usage_series
+from app.store.subscription import SubscriptionRow
+from app.store.tables import Subscription as Row
+
+
+@strawberry.type(description="A customer's commitment to a plan.")
+class Subscription(Node, OrganizationOwned):
+    """A subscription as it is at the tenant's now; its values are the store's rows."""
+
+    id: strawberry.ID = id_field(SUBSCRIPTION)
+    organization: OrganizationRef = owner_field()
+    customer: CustomerRef = loaded(CustomerLoader, "customer_id", "Who is billed.")
+    plan: PlanRef = loaded(PlanLoader, "plan_id", "The plan version that it is on.")
+    status: SubscriptionStatus = strawberry.field(description="Where it is in its life.")
+    quantity: int = strawberry.field(description="Seats: the base price is charged for each.")
+    current_period: Period = loaded(
+        CurrentPeriodLoader, "id", "The period that is running by the tenant's clock; the last one once it has ended."
+    )
+    billing_anchor: datetime = strawberry.field(
+        description="Every period boundary is counted from here, in the organization's time zone."
+    )
+    cancel_requested_at: datetime | None = strawberry.field(description="When a cancellation was asked for.")
+    cancel_at: datetime | None = strawberry.field(description="When it ends, once a cancellation is requested.")
+    ended_at: datetime | None = strawberry.field(description="When it ended, once it has.")
+    version: int = strawberry.field(description="Grows with each change; give it as expectedVersion.")
+    created_at: datetime = strawberry.field(description="When it was made.")
+    updated_at: datetime = strawberry.field(description="When it was last changed.")
+
+    @classmethod
+    def is_type_of(cls, value: Any, _info: Any) -> bool:
+        """Whether a value is a subscription's row."""
+        return isinstance(value, SubscriptionRow)
+
+    @strawberry.field(description="Whatever the organization keeps with it.")
+    def metadata(subscription: strawberry.Parent[Row]) -> Metadata:
+        """The metadata."""
+        return Metadata(subscription.properties)
+
+    @strawberry.field(description="How much of a meter it used, in buckets; in its current period where none is given.")
+    async def usage(
+        subscription: strawberry.Parent[Row],
+        info: Info,
+        meter: str,
+        period: PeriodInput | None = strawberry.UNSET,
+        window: UsageWindow = UsageWindow.DAY,
+        group_by: list[str] | None = strawberry.UNSET,
+    ) -> UsageSeries:
+        """A series of its usage."""
+        asked = given(period)
+        if asked is None:
+            span = await info.context.loaders.get(CurrentPeriodLoader).load(subscription.id)
+        else:
+            span = asked.to_domain()
+        arguments = SeriesArguments(meter, span, window, tuple(given(group_by) or ()))
+        return await usage_series(
+            info, arguments, subscription_id=subscription.id, customer_id=subscription.customer_id
+        )
+
+    @strawberry.field(description="Its invoices, the newest first.")
+    async def invoices(
+        subscription: strawberry.Parent[Row],
+        info: Info,
+        first: int | None = strawberry.UNSET,
+        after: str | None = strawberry.UNSET,
+        last: int | None = strawberry.UNSET,
+        before: str | None = strawberry.UNSET,
+        filter: InvoiceFilter | None = strawberry.UNSET,
+        order_by: InvoiceOrder | None = strawberry.UNSET,
+    ) -> Connection[InvoiceRef]:
+        """A page of its invoices."""
+        page = (first, after, last, before)
+        return await invoices_under(info, "subscription", subscription.id, page, filter, order_by)
+
+    @strawberry.field(description="The invoice that the current period would give if it ended now. Nothing is stored.")
+    async def upcoming_invoice(subscription: strawberry.Parent[Row], info: Info) -> InvoicePreview:
+        """What the current period would cost."""
+        return await upcoming_invoice(info, subscription.id)

@@ -1,0 +1,65 @@
+"""What every answer bears: the request's id, and headers that browsers obey. What escapes becomes a masked 500."""
+
+import re
+from typing import Final
+
+import orjson
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.store.query import new_id
+
+log = structlog.get_logger(__name__)
+
+REQUEST_ID: Final = b"x-request-id"
+_ACCEPTABLE: Final = re.compile(rb"[A-Za-z0-9_.:-]{1,100}\Z")
+_HEADERS: Final = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-frame-options", b"DENY"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+]
+
+
+class RequestIdMiddleware:
+    """Gives each request an id (the client's own where it is a plain one) and each answer the shared headers."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on with `request.state.request_id`."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = _request_id(scope)
+        scope.setdefault("state", {})["request_id"] = request_id
+        started = False
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                message["headers"] = [*message["headers"], *_HEADERS, (REQUEST_ID, request_id.encode())]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_headers)
+        except Exception:
+            log.exception("request.failed", request_id=request_id, path=scope["path"])
+            if started:
+                raise
+            await _masked(send_with_headers, request_id)
+
+
+def _request_id(scope: Scope) -> str:
+    given = dict(scope["headers"]).get(REQUEST_ID, b"")
+    return given.decode() if _ACCEPTABLE.match(given) else f"req_{new_id().hex}"
+
+
+async def _masked(send: Send, request_id: str) -> None:
+    error = {"message": "Internal error.", "extensions": {"code": "INTERNAL", "requestId": request_id}}
+    body = orjson.dumps({"errors": [error]})
+    headers = [(b"content-type", b"application/json; charset=utf-8"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": 500, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
