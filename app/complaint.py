@@ -1,0 +1,15 @@
+"""From what went wrong outside to a sentence that a person can act on."""
+
+from app.domain.errors import Refusal
+from app.store import installation
+
+
+class Complaint(Exception):
+    """Something that only the person at the keyboard can mend; the message says how."""
+
+
+def complaint(error: BaseException) -> str | None:
+    """The sentence, or None where the fault is ours and a traceback is right."""
+    if isinstance(error, Complaint | Refusal):
+        return str(error)
+    return installation.complaint(error)

@@ -1,0 +1,45 @@
+"""Logs: a line of JSON for each event, with an allow-list of fields; never bodies, variables or credentials."""
+
+import logging
+import sys
+from typing import Any, Final
+
+import structlog
+
+FIELDS: Final = frozenset(
+    {
+        "action",
+        "code",
+        "count",
+        "event",
+        "exception",
+        "level",
+        "milliseconds",
+        "organization_id",
+        "path",
+        "request_id",
+        "scope",
+        "timestamp",
+    }
+)
+
+
+def configure_logs(log_format: str) -> None:
+    """Set up structlog for this process: `json` or `console`, onto stderr."""
+    renderer: Any = structlog.processors.JSONRenderer() if log_format == "json" else structlog.dev.ConsoleRenderer()
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            _only_known_fields,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+
+
+def _only_known_fields(_logger: Any, _method: str, event: Any) -> Any:
+    return {name: value for name, value in event.items() if name in FIELDS}

@@ -1,0 +1,66 @@
+"""The web process: every concrete thing meets here."""
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.routing import Route
+
+from app.api.authentication import Authenticator
+from app.api.endpoint import GraphQLEndpoint
+from app.api.graphiql import DemoKey, graphiql_page, graphiql_routes
+from app.logs import configure_logs
+from app.settings import Settings
+from app.store.connection import ConnectionPool, Timeouts
+from app.store.migration import head_revision
+from app.store.system import SystemDatabase
+from app.store.tenancy import Database
+from app.web.middleware import RequestIdMiddleware
+from app.web.probes import probe_routes
+
+
+def connection_pool(settings: Settings) -> ConnectionPool:
+    """The pool that the settings describe, not open yet."""
+    return ConnectionPool(
+        settings.database_url.get_secret_value(),
+        size=settings.pool_size,
+        timeouts=Timeouts(
+            statement=settings.statement_timeout_ms, lock=settings.lock_timeout_ms, idle=settings.idle_timeout_ms
+        ),
+    )
+
+
+def application(settings: Settings, demo_keys: Sequence[DemoKey] = ()) -> Starlette:
+    """The ASGI application. It refuses to start where the wall does not stand (UnsafeDatabase)."""
+    configure_logs(settings.log_format)
+    pool = connection_pool(settings)
+    system = SystemDatabase(pool)
+    endpoint = GraphQLEndpoint(
+        settings,
+        Database(pool),
+        Authenticator(system, settings.api_key_pepper.get_secret_value()),
+        graphiql_page(demo_keys) if settings.graphiql else None,
+    )
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncGenerator[None]:
+        await pool.open()
+        try:
+            await system.check_wall(head_revision())
+            yield
+        finally:
+            await pool.close()
+
+    async def graphql(request):  # noqa: ANN001, ANN202
+        return await endpoint(request)
+
+    return Starlette(
+        routes=[
+            Route("/graphql", graphql, methods=["GET", "POST"]),
+            *(graphiql_routes() if settings.graphiql else []),
+            *probe_routes(system),
+        ],
+        middleware=[Middleware(RequestIdMiddleware)],
+        lifespan=lifespan,
+    )

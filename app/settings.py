@@ -1,0 +1,70 @@
+"""Everything that can be set from outside, read once at start and passed in. `docs/configuration.md` lists it."""
+
+import ipaddress
+from typing import Annotated, Final
+
+from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+SECRET_LENGTH_MIN: Final = 32
+
+
+class Settings(BaseSettings):
+    """Settings of one process, frozen. Environment variables bear the prefix TALLYGATE_, but for DATABASE_URL."""
+
+    model_config = SettingsConfigDict(env_prefix="TALLYGATE_", frozen=True, extra="ignore", populate_by_name=True)
+
+    database_url: SecretStr = Field(
+        validation_alias=AliasChoices("TALLYGATE_DATABASE_URL", "DATABASE_URL"),
+        description="The PostgreSQL database (15 or later), as the login tallygate_app.",
+    )
+    api_key_pepper: SecretStr = Field(
+        description="Secret under which API keys are hashed, 32 characters or more; changing it voids every key."
+    )
+    cursor_secret: SecretStr = Field(
+        description="Secret that signs cursors, 32 characters or more; changing it voids cursors that clients hold."
+    )
+    host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    port: Annotated[int, Field(ge=0, le=65535)] = Field(default=8000, description="Port to listen on.")
+    pool_size: Annotated[int, Field(ge=1, le=500)] = Field(
+        default=10, description="Database connections of each worker process."
+    )
+    statement_timeout_ms: Annotated[int, Field(ge=100, le=600_000)] = Field(
+        default=2_000, description="How long one SQL statement may take."
+    )
+    lock_timeout_ms: Annotated[int, Field(ge=50, le=600_000)] = Field(
+        default=1_000, description="How long a statement may wait for a lock."
+    )
+    idle_timeout_ms: Annotated[int, Field(ge=100, le=600_000)] = Field(
+        default=5_000, description="How long a transaction may do nothing."
+    )
+    body_bytes_max: Annotated[int, Field(ge=1_024, le=16 * 1024 * 1024)] = Field(
+        default=128 * 1024, description="Largest GraphQL request body."
+    )
+    usage_body_bytes_max: Annotated[int, Field(ge=1_024, le=16 * 1024 * 1024)] = Field(
+        default=1024 * 1024, description="Largest GraphQL request body of a document that holds usageRecord."
+    )
+    body_seconds_max: Annotated[float, Field(gt=0, le=300)] = Field(
+        default=5.0, description="How long a request body may take to come in."
+    )
+    execution_seconds_max: Annotated[float, Field(gt=0, le=600)] = Field(
+        default=10.0, description="How long an operation may take."
+    )
+    graphiql: bool = Field(default=True, description="Whether GraphiQL is served at /graphql.")
+    log_format: Annotated[str, Field(pattern="^(json|console)$")] = Field(
+        default="json", description="json (a line of JSON for each event) or console (for people)."
+    )
+
+    @field_validator("api_key_pepper", "cursor_secret")
+    @classmethod
+    def _long_enough(cls, value: SecretStr) -> SecretStr:
+        if len(value.get_secret_value()) < SECRET_LENGTH_MIN:
+            raise ValueError(f"give {SECRET_LENGTH_MIN} characters or more")
+        return value
+
+    @field_validator("host")
+    @classmethod
+    def _an_address(cls, value: str) -> str:
+        if value != "localhost":
+            ipaddress.ip_address(value)
+        return value
