@@ -41,6 +41,9 @@ RESPONSE_JSON: Final = "application/graphql-response+json"
 PLAIN_JSON: Final = "application/json"
 HTML: Final = "text/html"
 
+_SAFE: Final = frozenset({"GET", "HEAD"})
+"""The methods that change nothing: a HEAD is a GET whose answer is cut off."""
+
 _STATUS: Final[dict[type[ApiError], HTTPStatus]] = {
     TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     TooSlow: HTTPStatus.REQUEST_TIMEOUT,
@@ -79,7 +82,7 @@ class GraphQLEndpoint:
 
     async def __call__(self, request: Request) -> Response:
         """Answer a request; whatever happens, as JSON with a code and the request's id."""
-        if request.method == "GET" and self._page is not None and _wants_page(request):
+        if request.method in _SAFE and self._page is not None and _wants_page(request):
             return self._graphiql(self._page)
         request_id: str = request.state.request_id
         media_type = _media_type(request.headers.get("accept"))
@@ -100,7 +103,7 @@ class GraphQLEndpoint:
 
     async def _answer(self, request: Request, request_id: str) -> Answer:
         tenant = await self._authenticator.tenant(request.headers)
-        if request.method == "GET":
+        if request.method in _SAFE:
             given = _from_url(request.query_params)
         else:
             _check_media_type(request)
@@ -112,7 +115,7 @@ class GraphQLEndpoint:
             given = request_from_json(body)
             if len(body) > self._settings.body_bytes_max and "usageRecord" not in given.query:
                 raise TooLarge(f"The request is larger than {self._settings.body_bytes_max:,} bytes.")
-        return await self._execute(given, tenant, request_id, read_only=request.method == "GET")
+        return await self._execute(given, tenant, request_id, read_only=request.method in _SAFE)
 
     async def _execute(self, given: GraphQLRequest, tenant: Tenant, request_id: str, *, read_only: bool) -> Answer:
         context = Context(

@@ -8,7 +8,7 @@ import structlog
 from graphql import GraphQLError
 
 from app.domain.errors import Refusal
-from app.store.connection import Unavailable
+from app.store.connection import CommitUnknown, Unavailable
 
 log = structlog.get_logger(__name__)
 
@@ -73,6 +73,11 @@ def code_and_message(error: BaseException | None) -> tuple[ErrorCode, str]:
             return error.code, error.message
         case Refusal():
             return ErrorCode.BAD_USER_INPUT, error.message
+        case CommitUnknown():
+            return (
+                ErrorCode.OVERLOADED,
+                "The connection broke while this was being stored: read, then repeat it if need be.",
+            )
         case Unavailable():
             return ErrorCode.OVERLOADED, "The server is busy: try again in a moment."
         case _:

@@ -1,6 +1,7 @@
 """What a request may bring: a body that comes in time and fits, and JSON that is a GraphQL request."""
 
 import asyncio
+import re
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -11,6 +12,8 @@ from app.api.errors import BadUserInput
 from app.api.execution.cache import unfit
 
 JSON_DEPTH_MAX: Final = 32
+
+_CONTENT_LENGTH: Final = re.compile(r"[0-9]{1,18}\Z")
 
 
 class TooLarge(BadUserInput):
@@ -37,7 +40,7 @@ class GraphQLRequest:
 async def body_of(request: Request, *, bytes_max: int, seconds_max: float) -> bytes:
     """Read a body. Raises TooLarge, TooSlow; stops reading at once where it is too large."""
     declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > bytes_max:
+    if _CONTENT_LENGTH.match(declared) and int(declared) > bytes_max:
         raise TooLarge(f"The request is larger than {bytes_max:,} bytes.")
     parts: list[bytes] = []
     size = 0

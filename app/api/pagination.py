@@ -11,6 +11,11 @@ from uuid import UUID
 
 import orjson
 import strawberry
+from strawberry.annotation import StrawberryAnnotation
+from strawberry.extensions import FieldExtension
+from strawberry.extensions.field_extension import AsyncExtensionResolver
+from strawberry.types.arguments import StrawberryArgument
+from strawberry.types.field import StrawberryField
 
 from app.api.errors import BadUserInput
 from app.api.tenancy import Info
@@ -54,9 +59,35 @@ class PageArguments:
         return self.first or self.last or PAGE_DEFAULT
 
 
-def page_arguments(first: Any, after: Any, last: Any, before: Any) -> PageArguments:
-    """The arguments of a connection field, where left out and null are the same."""
-    return PageArguments(*(None if value is strawberry.UNSET else value for value in (first, after, last, before)))
+class Paged(FieldExtension):
+    """Gives a connection field its four arguments, and its resolver them as one: `page`."""
+
+    def apply(self, field: StrawberryField) -> None:
+        """Put the four where the resolver says `page`."""
+        arguments = []
+        for argument in field.arguments:
+            arguments += _PAGE if argument.python_name == "page" else [argument]
+        field.arguments = arguments
+
+    async def resolve_async(
+        self, next_: AsyncExtensionResolver, source: Any, info: strawberry.Info, **kwargs: Any
+    ) -> Any:
+        """Resolve the field for its page; an argument that is null counts as left out."""
+        page = PageArguments(**{argument.python_name: kwargs.pop(argument.python_name, None) for argument in _PAGE})
+        return await next_(source, info, page=page, **kwargs)
+
+
+_PAGE: Final = [
+    StrawberryArgument(
+        python_name=name, graphql_name=None, type_annotation=StrawberryAnnotation(type_ | None), description=text
+    )
+    for name, type_, text in (
+        ("first", int, "How many, from the start or after a cursor: 1 to 100, 20 where it is left out."),
+        ("after", str, "Go on after this cursor."),
+        ("last", int, "How many, from the end or before a cursor: 1 to 100."),
+        ("before", str, "Go back from this cursor."),
+    )
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ _INSTANT: Final = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt]([0-9]{2}):([0-9]{2}):([0-9]{2})(\.[0-9]{1,6})?([Zz]|[+-][0-9]{2}:[0-9]{2})\Z"
 )
 _DECIMAL: Final = re.compile(r"-?[0-9]{1,24}(\.[0-9]{1,24})?\Z")
+PROPERTY_MAX: Final = 2**63 - 1
 _COUNTRY: Final = re.compile(r"[A-Z]{2}\Z")
 
 
@@ -106,6 +107,8 @@ def parsed_properties(value: Any) -> dict[str, Any]:
     for name, content in value.items():
         if not isinstance(content, str | int | float | bool):
             raise ValueError(f'Properties are strings, numbers and booleans: "{name[:40]}" is not.')
+        if not isinstance(content, str) and not abs(content) <= PROPERTY_MAX:
+            raise ValueError(f'Numbers lie between -(2^63-1) and 2^63-1: "{name[:40]}" does not.')
         if not 1 <= len(name) <= METADATA_KEY_MAX or (isinstance(content, str) and len(content) > METADATA_VALUE_MAX):
             raise ValueError(f"Keys have 1 to {METADATA_KEY_MAX} characters, values at most {METADATA_VALUE_MAX:,}.")
     return value
@@ -113,7 +116,7 @@ def parsed_properties(value: Any) -> dict[str, Any]:
 
 @cache
 def _time_zones() -> frozenset[str]:
-    return frozenset(available_timezones())
+    return frozenset(available_timezones() - {"localtime", "Factory"})
 
 
 def _exact_literal(parse: Callable[[Any], Any]) -> Callable[..., Any]:

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import strawberry
@@ -15,9 +15,6 @@ from app.store.tenancy import Actor, Database, TenantDatabase
 
 if TYPE_CHECKING:
     from app.api.loaders.loader import Loaders
-
-PUBLIC_FIELDS: Final = frozenset({"__typename"})
-"""The fields that need no scope. Nothing at all is answered without a credential, introspection included."""
 
 
 @dataclass(frozen=True, slots=True)

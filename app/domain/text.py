@@ -19,7 +19,7 @@ _EMAIL: Final = re.compile(r"[^@\s]{1,64}@[^@\s]{1,190}\Z")
 
 def text(value: str, *path: str, longest: int = NAME_MAX) -> str:
     """The text in normal form C, without white space around it. Raises Invalid: empty, too long, control characters."""
-    cleaned = unicodedata.normalize("NFC", value).strip()
+    cleaned = normal(value)
     if not cleaned:
         raise Invalid("Give a text that is not empty.", *path)
     if len(cleaned) > longest:
@@ -27,6 +27,11 @@ def text(value: str, *path: str, longest: int = NAME_MAX) -> str:
     if any(unicodedata.category(character) == "Cc" and character not in "\n\t" for character in cleaned):
         raise Invalid("Leave out control characters.", *path)
     return cleaned
+
+
+def normal(value: str) -> str:
+    """The text as it is stored and looked for: normal form C, without white space around it."""
+    return unicodedata.normalize("NFC", value).strip()
 
 
 def optional_text(value: str | None, *path: str, longest: int = NAME_MAX) -> str | None:

@@ -1,10 +1,11 @@
 """How events become a quantity, and which events are taken."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from app.domain.period import Interval, Period, boundary
+from app.domain.errors import Invalid
+from app.domain.period import Period
 
 
 class Aggregation(StrEnum):
@@ -51,50 +52,71 @@ def out_of_bounds(occurred_at: datetime, now: datetime) -> str | None:
     return None
 
 
-def bucket_periods(
-    period: Period, window: UsageWindow, zone: ZoneInfo, most: int
-) -> list[tuple[datetime | None, Period]] | None:
-    """The buckets of a period as (start of the whole bucket, the bucket cut to the period); None beyond `most`.
+def bucket_periods(period: Period, window: UsageWindow, zone: ZoneInfo, most: int) -> list[Period] | None:
+    """The buckets of a period, each cut to it, in order and without gaps; None where they are more than `most`.
 
-    Days and months begin at local midnight, hours and minutes by the local clock. TOTAL is one bucket without a start.
+    A bucket begins where the local clock shows a full minute, a full hour, midnight, or midnight of a month's first
+    day; where daylight saving skips that, at the first instant after it, and of an hour that comes twice each is one.
+    TOTAL is the whole period. Raises Invalid where the local calendar knows no such day.
     """
     if window is UsageWindow.TOTAL:
-        return [(None, period)]
-    buckets: list[tuple[datetime | None, Period]] = []
-    start = _truncated(period.start, window, zone)
-    while start < period.end:
-        end = _next(start, window, zone)
-        if len(buckets) == most:
-            return None
-        buckets.append((start, Period(max(start, period.start), min(end, period.end))))
-        start = end
+        return [period]
+    buckets: list[Period] = []
+    if period.start == period.end:
+        return buckets
+    try:
+        start = _begin(period.start, window, zone)
+        while start < period.end:
+            end = _next(start, window, zone)
+            if len(buckets) == most:
+                return None
+            buckets.append(Period(max(start, period.start), min(end, period.end)))
+            start = end
+    except (OverflowError, ValueError) as beyond:
+        raise Invalid("Use dates well between the years 1 and 9999.", "period") from beyond
     return buckets
 
 
-def _truncated(instant: datetime, window: UsageWindow, zone: ZoneInfo) -> datetime:
-    local = instant.astimezone(zone)
-    match window:
-        case UsageWindow.MONTH:
-            return local.replace(day=1, hour=0, minute=0, second=0, microsecond=0, fold=0).astimezone(UTC)
-        case UsageWindow.DAY:
-            return local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0).astimezone(UTC)
-        case UsageWindow.HOUR:
-            return local.replace(minute=0, second=0, microsecond=0).astimezone(UTC)
-        case UsageWindow.MINUTE:
-            return local.replace(second=0, microsecond=0).astimezone(UTC)
-        case UsageWindow.TOTAL:
-            return instant
+def _begin(instant: datetime, window: UsageWindow, zone: ZoneInfo) -> datetime:
+    """Where the bucket around the instant begins, in UTC."""
+    step = _STEP.get(window)
+    if step is None:
+        begin = _midnight(_first_day(instant.astimezone(zone).date(), window), zone)
+        # A clock set back over midnight shows the old day once more: that belongs to the new one.
+        while (following := _next(begin, window, zone)) <= instant:
+            begin = following
+        return begin
+    while past := _past_full(instant, step, zone):
+        instant -= past
+    return instant
 
 
 def _next(start: datetime, window: UsageWindow, zone: ZoneInfo) -> datetime:
-    match window:
-        case UsageWindow.MONTH:
-            return boundary(start, Interval.MONTH, 1, 1, zone)
-        case UsageWindow.DAY:
-            return boundary(start, Interval.DAY, 1, 1, zone)
-        case UsageWindow.HOUR:
-            return start + timedelta(hours=1)
-        case UsageWindow.MINUTE:
-            return start + timedelta(minutes=1)
-        case UsageWindow.TOTAL:
-            return start
+    """Where the bucket that begins there ends, in UTC."""
+    step = _STEP.get(window)
+    if step is None:
+        day = start.astimezone(zone).date()
+        later = day + (_DAY if window is UsageWindow.DAY else 32 * _DAY)
+        return _midnight(_first_day(later, window), zone)
+    end = start + step
+    while past := _past_full(end, step, zone):
+        end += step - past
+    return end
+
+
+def _first_day(day: date, window: UsageWindow) -> date:
+    return day.replace(day=1) if window is UsageWindow.MONTH else day
+
+
+def _midnight(day: date, zone: ZoneInfo) -> datetime:
+    return datetime.combine(day, time(), zone).astimezone(UTC)
+
+
+def _past_full(instant: datetime, step: timedelta, zone: ZoneInfo) -> timedelta:
+    """How long ago, by the local clock's face, it showed a full hour or minute."""
+    local = instant.astimezone(zone)
+    return timedelta(minutes=local.minute, seconds=local.second, microseconds=local.microsecond) % step
+
+
+_DAY = timedelta(days=1)
+_STEP = {UsageWindow.HOUR: timedelta(hours=1), UsageWindow.MINUTE: timedelta(minutes=1)}

@@ -1,8 +1,9 @@
 """The pool of connections, private to the wall (`tenancy.py`) and the other door (`system.py`)."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+import contextlib
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
@@ -15,6 +16,10 @@ class Unavailable(Exception):
     """The database gave no connection in time, or the connection broke: the same call may succeed later."""
 
 
+class CommitUnknown(Unavailable):
+    """The connection broke during a commit: whether it was stored is to be read before it is tried again."""
+
+
 @dataclass(frozen=True, slots=True)
 class Timeouts:
     """How long a transaction may take, in milliseconds; PostgreSQL itself holds them."""
@@ -25,6 +30,17 @@ class Timeouts:
 
 
 ACQUIRE_SECONDS = 2.0
+
+GAVE_UP: Final = (
+    asyncpg.QueryCanceledError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.ConnectionDoesNotExistError,
+    ConnectionError,
+)
+"""What comes where a statement ran into a time limit, a lock, or the end of its connection."""
 
 TRY_AGAIN: Final = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 """What PostgreSQL raises where the same transaction, run again, may succeed."""
@@ -65,12 +81,14 @@ class ConnectionPool:
         limits = self._timeouts
         try:
             # The id is a parsed UUID and the rest are our own integers, so this text holds nothing from outside.
-            await connection.execute(
-                f"begin isolation level {mode}; select set_config('app.organization_id', '{organization_id}', true),"
-                f" set_config('statement_timeout', '{limits.statement}', true),"
-                f" set_config('lock_timeout', '{limits.lock}', true),"
-                f" set_config('idle_in_transaction_session_timeout', '{limits.idle}', true)"
-            )
+            with outages(connection):
+                await connection.execute(
+                    f"begin isolation level {mode};"
+                    f" select set_config('app.organization_id', '{organization_id}', true),"
+                    f" set_config('statement_timeout', '{limits.statement}', true),"
+                    f" set_config('lock_timeout', '{limits.lock}', true),"
+                    f" set_config('idle_in_transaction_session_timeout', '{limits.idle}', true)"
+                )
         except BaseException:
             await self.discard(connection)
             raise
@@ -80,14 +98,19 @@ class ConnectionPool:
         """End the transaction and give the connection back; answers "COMMIT" or "ROLLBACK", as PostgreSQL says.
 
         A connection whose transaction cannot be ended is closed, so that nothing of its tenant stays.
+        Raises CommitUnknown where the connection broke while it committed.
         """
         try:
-            status = await connection.execute("commit" if commit else "rollback")
-        except BaseException:
+            with outages(connection):
+                status = await connection.execute("commit" if commit else "rollback")
+        except Unavailable as error:
             await self.discard(connection)
             if commit:
-                raise
+                raise CommitUnknown("The connection broke while this was being stored.") from error
             return "ROLLBACK"
+        except BaseException:
+            await self.discard(connection)
+            raise
         if connection.is_in_transaction():
             await self.discard(connection)
         else:
@@ -100,7 +123,7 @@ class ConnectionPool:
             raise Unavailable("The database is closed.")
         try:
             return await self._pool.acquire(timeout=ACQUIRE_SECONDS)
-        except (TimeoutError, OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError) as error:
+        except (TimeoutError, OSError, asyncpg.InterfaceError, *GAVE_UP) as error:
             raise Unavailable("No database connection is free.") from error
 
     @asynccontextmanager
@@ -108,20 +131,41 @@ class ConnectionPool:
         """Lend a connection outside any transaction, for the other door. Raises Unavailable."""
         connection = await self.acquire()
         try:
-            yield connection
-        except (OSError, asyncpg.PostgresConnectionError) as error:
-            raise Unavailable("The database connection broke.") from error
+            with outages(connection):
+                yield connection
         finally:
             await self._give_back(connection)
 
     async def discard(self, connection: asyncpg.Connection) -> None:
-        """Close a connection for good."""
-        connection.terminate()
+        """Close a connection for good; one that is gone already is let go."""
+        with contextlib.suppress(asyncpg.InterfaceError):
+            connection.terminate()
         await self._give_back(connection)
 
     async def _give_back(self, connection: asyncpg.Connection) -> None:
         if self._pool is not None:
             await asyncio.shield(self._pool.release(connection))
+
+
+@contextmanager
+def outages(connection: asyncpg.Connection) -> Generator[None]:
+    """Turn what a time limit, a lock or a lost connection raises into Unavailable; our own faults pass."""
+    try:
+        yield
+    except GAVE_UP as error:
+        raise Unavailable("The database took too long or broke off.") from error
+    except asyncpg.InterfaceError as error:
+        if is_lost(connection):
+            raise Unavailable("The database connection broke.") from error
+        raise
+
+
+def is_lost(connection: asyncpg.Connection) -> bool:
+    """Whether the connection is closed; the pool takes one back by itself as soon as it breaks."""
+    try:
+        return connection.is_closed()
+    except asyncpg.InterfaceError:
+        return True
 
 
 async def _prepare(connection: asyncpg.Connection) -> None:

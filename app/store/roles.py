@@ -32,12 +32,15 @@ def become_owner(connection: sa.Connection) -> None:
     for role, login in _LOGIN.items():
         if role not in there:
             run(f"create role {role} {login} {_NEEDED}")
+    # From PostgreSQL 16 on, whoever makes a role is its member without being allowed to act as it.
+    acting = "set" if (connection.dialect.server_version_info or ()) >= (16,) else "member"
     for role in (OWNER, DIRECTORY):
-        if not run(f"select pg_has_role(current_user, '{role}', 'member')").scalar():
+        if not run(f"select pg_has_role(current_user, '{role}', '{acting}')").scalar():
             run(f"grant {role} to current_user")
-    run("revoke all on schema public from public")
-    run(f"grant usage, create on schema public to {OWNER} with grant option")
-    run(f"grant usage on schema public to {APP}, {OPERATOR}, {DIRECTORY}")
+    if not run(f"select has_schema_privilege('{OWNER}', 'public', 'create with grant option')").scalar():
+        run("revoke all on schema public from public")
+        run(f"grant usage, create on schema public to {OWNER} with grant option")
+        run(f"grant usage on schema public to {APP}, {OPERATOR}, {DIRECTORY}")
     connection.commit()
     run(f"set role {OWNER}")
     connection.commit()

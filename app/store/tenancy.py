@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 import asyncpg
 
 from app.domain.errors import InvalidState
-from app.store.connection import ConnectionPool, Unavailable
+from app.store.connection import ConnectionPool, Unavailable, outages
 from app.store.query import TENANT, Query, Relation, new_id
 from app.store.tables import Organization
 from app.store.tables.organization import Mode, OrganizationStatus
@@ -73,8 +73,7 @@ class Transaction:
     async def fetch(self, query: Query[Row], **parameters: Any) -> list[Row]:
         """Run a statement for its rows."""
         arguments = query.arguments({**parameters, TENANT: self.organization_id})
-        async with self._turn:
-            self.statements += 1
+        async with self._statement():
             records = await self._connection.fetch(query.sql, *arguments)
         return cast("list[Row]", records) if query.row is None else [query.row(record) for record in records]
 
@@ -91,17 +90,23 @@ class Transaction:
     async def execute(self, query: Query[Any], **parameters: Any) -> int:
         """Run a statement and give the number of rows that it touched."""
         arguments = query.arguments({**parameters, TENANT: self.organization_id})
-        async with self._turn:
-            self.statements += 1
+        async with self._statement():
             status = await self._connection.execute(query.sql, *arguments)
         return int(status.rpartition(" ")[2])
 
     async def execute_many(self, query: Query[Any], rows: Iterable[Mapping[str, Any]]) -> None:
         """Run a statement once for each set of parameters."""
         arguments = [query.arguments({**row, TENANT: self.organization_id}) for row in rows]
+        async with self._statement():
+            await self._connection.executemany(query.sql, arguments)
+
+    @asynccontextmanager
+    async def _statement(self) -> AsyncGenerator[None]:
+        """Wait for the connection's turn. Raises Unavailable where PostgreSQL gave up: time, a lock, a restart."""
         async with self._turn:
             self.statements += 1
-            await self._connection.executemany(query.sql, arguments)
+            with outages(self._connection):
+                yield
 
 
 class WriteTransaction(Transaction):
@@ -166,7 +171,7 @@ class WriteTransaction(Transaction):
         await self._command("set constraints all immediate")
 
     async def _command(self, text: str) -> None:
-        async with self._turn:
+        async with self._statement():
             await self._connection.execute(text)
 
 

@@ -5,13 +5,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 from uuid import UUID
 
 import sqlalchemy as sa
 
 from app.domain.period import Period
-from app.domain.usage import Aggregation, UsageWindow
+from app.domain.usage import Aggregation
 from app.store.page import Key, Listing
 from app.store.query import Query, Relation, any_of, parameter
 from app.store.tables import Meter, UsageEvent
@@ -64,6 +64,9 @@ class WaitingEvent:
     quantity: Decimal
     properties: Mapping[str, Any]
     occurred_at: datetime
+
+
+Sent = TypeVar("Sent", MatchedEvent, WaitingEvent)
 
 
 class Carrier(NamedTuple):
@@ -122,6 +125,10 @@ _CARRIERS: Final = Query(
     Carrier._make,
 )
 
+_INBOX: Final = "hashtextextended('inbox ' || :organization_id ::uuid ::text, 0)"
+_HOLD_INBOX: Final = Query(f"select pg_advisory_xact_lock_shared({_INBOX})")
+_CLOSE_INBOX: Final = Query(f"select pg_advisory_xact_lock({_INBOX})")
+
 _MATCH: Final = Query(
     """
     with ready as (
@@ -166,15 +173,13 @@ _VALUE: Final[dict[Aggregation, str]] = {
 
 _OF_SUBSCRIPTION: Final = """
     (e.subscription_id = :subscription_id
-     or (e.subscription_id is null and e.customer_id = :customer_id and not exists (
-       select from subscriptions s
+     or (e.subscription_id is null and e.customer_id = :customer_id and :subscription_id = (
+       select s.id from subscriptions s
        join plan_features f on f.organization_id = s.organization_id and f.plan_id = s.plan_id
        where s.organization_id = :organization_id and s.customer_id = :customer_id and f.meter_id = e.meter_id
-         and s.created_at < (
-           select created_at from subscriptions where organization_id = :organization_id and id = :subscription_id
-         )
          and s.started_at <= e.occurred_at
-         and (coalesce(s.ended_at, s.cancel_at) is null or e.occurred_at < coalesce(s.ended_at, s.cancel_at)))))
+         and (coalesce(s.ended_at, s.cancel_at) is null or e.occurred_at < coalesce(s.ended_at, s.cancel_at))
+       order by s.created_at, s.id limit 1)))
 """
 """An event that no subscription carried when it came belongs to the first one made since that covers it."""
 
@@ -195,6 +200,7 @@ _QUANTITIES: Final = {
 
 async def insert_events(tx: WriteTransaction, rows: Sequence[MatchedEvent]) -> set[UUID]:
     """Store events and give the ids of those that were new; each (source, event id) counts once, whoever sends it."""
+    rows = _in_one_order(rows)
     found = await tx.fetch(
         _INSERT,
         now=tx.now,
@@ -213,6 +219,7 @@ async def insert_events(tx: WriteTransaction, rows: Sequence[MatchedEvent]) -> s
 
 async def insert_waiting(tx: WriteTransaction, rows: Sequence[WaitingEvent]) -> set[UUID]:
     """Keep events that do not match yet and give the ids of those that were new."""
+    rows = _in_one_order(rows)
     found = await tx.fetch(
         _INSERT_WAITING,
         now=tx.now,
@@ -230,10 +237,27 @@ async def insert_waiting(tx: WriteTransaction, rows: Sequence[WaitingEvent]) -> 
     return {record[0] for record in found}
 
 
+def _in_one_order(rows: Sequence[Sent]) -> list[Sent]:
+    """Whoever sends the same events stores them in the same order, so that none waits for another in a circle.
+
+    Of an event that comes twice in one call the first stays first.
+    """
+    return sorted(rows, key=lambda row: (row.source, row.event_id))
+
+
+async def hold_inbox(tx: WriteTransaction) -> None:
+    """Let no meter or customer come to be between looking for them and keeping an event that waits for them."""
+    await tx.fetch(_HOLD_INBOX)
+
+
 async def match_waiting(
     tx: WriteTransaction, *, meter_key: str | None = None, external_customer_id: str | None = None
 ) -> int:
-    """Turn waiting events of a meter or customer that now exists into usage events; how many."""
+    """Turn waiting events of a meter or customer that now exists into usage events; how many.
+
+    Waits for those who hold the inbox, and they for this transaction: no event is missed by both.
+    """
+    await tx.fetch(_CLOSE_INBOX)
     return await tx.execute(_MATCH, meter_key=meter_key, external_customer_id=external_customer_id)
 
 
@@ -275,16 +299,15 @@ class SeriesRequest:
 
     meter: Meter
     period: Period
-    window: UsageWindow
     group_by: tuple[str, ...]
     subscription_id: UUID | None
     customer_id: UUID | None
 
 
 class BucketValue(NamedTuple):
-    """A bucket's start in the organization's zone, its group, its value and how many events made it."""
+    """The place of a bucket among the series' buckets, its group, its value and how many events made it."""
 
-    start: datetime | None
+    place: int
     group: tuple[str, ...]
     value: Decimal
     events: int
@@ -296,16 +319,19 @@ async def load_total(tx: Transaction, request: SeriesRequest) -> Decimal:
     return Decimal(rows[0][1]) if rows else Decimal(0)
 
 
-async def load_buckets(tx: Transaction, request: SeriesRequest, zone: str, limit: int) -> list[BucketValue]:
-    """The buckets that have events, by start and group; at most `limit`."""
-    windowed = request.window is not UsageWindow.TOTAL
-    query = _series_query(request, windowed=windowed, grouped=len(request.group_by), limited=True)
-    parameters = _series_parameters(request) | {"limit": limit}
+async def load_buckets(
+    tx: Transaction, request: SeriesRequest, starts: Sequence[datetime], limit: int
+) -> list[BucketValue]:
+    """The values of the buckets that begin at `starts`, where there are events, in order; at most `limit`.
+
+    The first begins with the period. The calendar is ours alone: PostgreSQL's may know other zones and takes the second
+    of two midnights.
+    """
+    query = _series_query(request, windowed=True, grouped=len(request.group_by), limited=True)
+    parameters = _series_parameters(request) | {"limit": limit, "starts": list(starts)}
     parameters |= {f"group_{index}": key for index, key in enumerate(request.group_by)}
-    if windowed:
-        parameters |= {"unit": request.window.value.lower(), "zone": zone}
     return [
-        BucketValue(record[0], tuple(record[3:]), Decimal(record[1]), record[2])
+        BucketValue(record[0] - 1, tuple(record[3:]), Decimal(record[1]), record[2])
         for record in await tx.fetch(query, **parameters)
     ]
 
@@ -318,7 +344,7 @@ def _series_query(request: SeriesRequest, *, windowed: bool, grouped: int, limit
     shape = (request.meter.aggregation, windowed, grouped, limited, by_subscription, by_customer)
     query = _SERIES.get(shape)
     if query is None:
-        start = "date_trunc(:unit, e.occurred_at, :zone)" if windowed else "null::timestamptz"
+        place = "width_bucket(e.occurred_at, :starts ::timestamptz[])" if windowed else "1"
         groups = "".join(f", coalesce(e.properties ->> :group_{index}, '')" for index in range(grouped))
         conditions = "".join(
             condition
@@ -331,7 +357,7 @@ def _series_query(request: SeriesRequest, *, windowed: bool, grouped: int, limit
         keys = ", ".join(str(number) for number in (1, *range(4, 4 + grouped)))
         query = _SERIES[shape] = Query(
             f"""
-            select {start}, {_VALUE[Aggregation(request.meter.aggregation)]}, count(*){groups}
+            select {place}, {_VALUE[Aggregation(request.meter.aggregation)]}, count(*){groups}
             from usage_events e
             join meters m on m.organization_id = e.organization_id and m.id = e.meter_id
             where e.organization_id = :organization_id and e.meter_id = :meter_id

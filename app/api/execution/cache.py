@@ -5,13 +5,24 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from graphql import DocumentNode, GraphQLError, GraphQLSchema, StringValueNode, Visitor, parse, visit
+from graphql import (
+    DocumentNode,
+    FloatValueNode,
+    GraphQLError,
+    GraphQLSchema,
+    IntValueNode,
+    StringValueNode,
+    Visitor,
+    parse,
+    visit,
+)
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.schema import validate_document
 
 from app.api.errors import TooComplex
 
 TOKENS_MAX: Final = 2_000
+NUMBER_MAX: Final = 100
 BYTES_MAX: Final = 8 * 1024 * 1024
 _OVERHEAD: Final = 40
 """A parsed document takes about this many bytes for each byte of its text."""
@@ -94,12 +105,22 @@ def parsed(text: str) -> DocumentNode:
         if "token" in error.message and str(TOKENS_MAX) in error.message:
             raise TooComplex(f"The document has more than {TOKENS_MAX:,} tokens.") from error
         raise
-    visit(document, _StringCheck())
+    visit(document, _ValueCheck())
     return document
 
 
-class _StringCheck(Visitor):
-    """Refuses strings that PostgreSQL cannot hold."""
+class _ValueCheck(Visitor):
+    """Refuses strings that PostgreSQL cannot hold, and numbers that nobody needs and Python reads slowly or not."""
+
+    def enter_int_value(self, node: IntValueNode, *_: object) -> None:
+        self._check_number(node)
+
+    def enter_float_value(self, node: FloatValueNode, *_: object) -> None:
+        self._check_number(node)
+
+    def _check_number(self, node: IntValueNode | FloatValueNode) -> None:
+        if len(node.value) > NUMBER_MAX:
+            raise GraphQLError(f"A number has at most {NUMBER_MAX} characters.", node)
 
     def enter_string_value(self, node: StringValueNode, *_: object) -> None:
         problem = unfit(node.value)

@@ -14,7 +14,8 @@ class SettlingExecutor(StrawberryGraphQLCoreExecutionContext):
     """Runs root mutation fields one after the other, each in its own transaction.
 
     The payload is read inside the transaction, so it shows what was written, on a dry run too; then the transaction is
-    kept or undone. Where that fails, the field fails, and nothing was stored.
+    kept or undone. Where any of that fails, be it a nullable part of the payload, the field fails, and nothing was
+    stored: whoever sees an error may send the same again.
     """
 
     def execute_field(
@@ -33,8 +34,14 @@ class SettlingExecutor(StrawberryGraphQLCoreExecutionContext):
 
     async def _settled(self, result: Any, parent_type: GraphQLObjectType, field_details_list: Any, path: Path) -> Any:
         context: Context = self.context_value
+        errors = self.collected_errors.errors
+        before = len(errors)
         try:
             completed = await result
+            if len(errors) > before:
+                failed = errors[before]
+                del errors[before:]
+                raise failed
         except BaseException:
             await context.abandon()
             raise

@@ -4,7 +4,7 @@ from typing import Any
 
 import strawberry
 
-from app.api.pagination import Connection, ListRequest, connection_of, page_arguments
+from app.api.pagination import Connection, ListRequest, PageArguments, Paged, connection_of
 from app.api.permission import Reads
 from app.api.tenancy import Info
 from app.api.types.enums import PlanStatus
@@ -18,17 +18,14 @@ from app.store import meter, plan
 class CatalogQueries:
     """What can be counted and subscribed to."""
 
-    @strawberry.field(extensions=[Reads("meter:read")], description="The meters, the newest first.")
+    @strawberry.field(extensions=[Reads("meter:read"), Paged()], description="The meters, the newest first.")
     async def meters(
         self,
         info: Info,
-        first: int | None = strawberry.UNSET,
-        after: str | None = strawberry.UNSET,
-        last: int | None = strawberry.UNSET,
-        before: str | None = strawberry.UNSET,
+        page: PageArguments,
     ) -> Connection[Meter]:
         """A page of meters."""
-        return await connection_of(info, meter.listing, ListRequest(page_arguments(first, after, last, before), {}))
+        return await connection_of(info, meter.listing, ListRequest(page, {}))
 
     @strawberry.field(
         extensions=[Reads("plan:read")],
@@ -38,20 +35,17 @@ class CatalogQueries:
         """A plan version."""
         return await _plan(info, key, given(version))
 
-    @strawberry.field(extensions=[Reads("plan:read")], description="The plan versions, the newest first.")
+    @strawberry.field(extensions=[Reads("plan:read"), Paged()], description="The plan versions, the newest first.")
     async def plans(
         self,
         info: Info,
-        first: int | None = strawberry.UNSET,
-        after: str | None = strawberry.UNSET,
-        last: int | None = strawberry.UNSET,
-        before: str | None = strawberry.UNSET,
+        page: PageArguments,
         status: list[PlanStatus] | None = strawberry.UNSET,
     ) -> Connection[Plan]:
         """A page of plan versions."""
         wanted = given(status)
         filters = {} if wanted is None else {"status": list(wanted)}
-        request = ListRequest(page_arguments(first, after, last, before), filters)
+        request = ListRequest(page, filters)
         return await connection_of(info, plan.listing, request)
 
 

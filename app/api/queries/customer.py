@@ -7,7 +7,7 @@ import strawberry
 from app.api.errors import BadUserInput
 from app.api.ids import CUSTOMER, uuid_of
 from app.api.loaders.customer import CustomerLoader
-from app.api.pagination import Connection, ListRequest, connection_of, page_arguments
+from app.api.pagination import Connection, ListRequest, PageArguments, Paged, connection_of
 from app.api.permission import Reads
 from app.api.tenancy import Info
 from app.api.types.customer import Customer
@@ -32,17 +32,14 @@ class CustomerQueries:
         """A customer."""
         return await _customer(info, given(id), given(external_id))
 
-    @strawberry.field(extensions=[Reads("customer:read")], description="The customers, the newest first.")
+    @strawberry.field(extensions=[Reads("customer:read"), Paged()], description="The customers, the newest first.")
     async def customers(
         self,
         info: Info,
-        first: int | None = strawberry.UNSET,
-        after: str | None = strawberry.UNSET,
-        last: int | None = strawberry.UNSET,
-        before: str | None = strawberry.UNSET,
+        page: PageArguments,
     ) -> Connection[Customer]:
         """A page of customers."""
-        return await connection_of(info, listing, ListRequest(page_arguments(first, after, last, before), {}))
+        return await connection_of(info, listing, ListRequest(page, {}))
 
 
 async def _customer(info: Info, id: str | None, external_id: str | None) -> Any:

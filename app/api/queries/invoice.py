@@ -7,7 +7,7 @@ import strawberry
 from app.api.errors import BadUserInput
 from app.api.ids import INVOICE, uuid_of
 from app.api.loaders.invoice import InvoiceLoader
-from app.api.pagination import Connection, connection_of
+from app.api.pagination import Connection, PageArguments, Paged, connection_of
 from app.api.permission import Reads
 from app.api.tenancy import Info
 from app.api.types.filters import InvoiceFilter, InvoiceOrder, invoice_list
@@ -30,19 +30,16 @@ class InvoiceQueries:
         """An invoice."""
         return await _invoice(info, given(id), given(number))
 
-    @strawberry.field(extensions=[Reads("invoice:read")], description="The invoices, the newest first.")
+    @strawberry.field(extensions=[Reads("invoice:read"), Paged()], description="The invoices, the newest first.")
     async def invoices(
         self,
         info: Info,
-        first: int | None = strawberry.UNSET,
-        after: str | None = strawberry.UNSET,
-        last: int | None = strawberry.UNSET,
-        before: str | None = strawberry.UNSET,
+        page: PageArguments,
         filter: InvoiceFilter | None = strawberry.UNSET,
         order_by: InvoiceOrder | None = strawberry.UNSET,
     ) -> Connection[Invoice]:
         """A page of invoices."""
-        return await connection_of(info, listing, invoice_list(info, (first, after, last, before), filter, order_by))
+        return await connection_of(info, listing, invoice_list(info, page, filter, order_by))
 
 
 async def _invoice(info: Info, id: str | None, number: str | None) -> Any:

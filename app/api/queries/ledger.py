@@ -4,7 +4,7 @@ from datetime import datetime
 
 import strawberry
 
-from app.api.pagination import Connection, connection_of
+from app.api.pagination import Connection, PageArguments, Paged, connection_of
 from app.api.permission import Reads
 from app.api.tenancy import Info
 from app.api.types.filters import LedgerEntryFilter, ledger_entry_list
@@ -19,19 +19,17 @@ class LedgerQueries:
     """Entries and balances."""
 
     @strawberry.field(
-        extensions=[Reads("ledger:read")], description="The entries of every customer's statement, the newest first."
+        extensions=[Reads("ledger:read"), Paged()],
+        description="The entries of every customer's statement, the newest first.",
     )
     async def ledger_entries(
         self,
         info: Info,
-        first: int | None = strawberry.UNSET,
-        after: str | None = strawberry.UNSET,
-        last: int | None = strawberry.UNSET,
-        before: str | None = strawberry.UNSET,
+        page: PageArguments,
         filter: LedgerEntryFilter | None = strawberry.UNSET,
     ) -> Connection[LedgerEntry]:
         """A page of entries."""
-        return await connection_of(info, listing, ledger_entry_list((first, after, last, before), filter))
+        return await connection_of(info, listing, ledger_entry_list(page, filter))
 
     @strawberry.field(
         extensions=[Reads("ledger:read")],

@@ -5,7 +5,7 @@ from typing import Any
 import strawberry
 
 from app.api.loaders.organization import OrganizationLoader
-from app.api.pagination import Connection, ListRequest, connection_of, page_arguments
+from app.api.pagination import Connection, ListRequest, PageArguments, Paged, connection_of
 from app.api.permission import Reads
 from app.api.tenancy import Info
 from app.api.types.money import as_shown
@@ -28,18 +28,16 @@ class OrganizationQueries:
         return await info.context.loaders.get(OrganizationLoader).load(info.context.tenant.organization_id)
 
     @strawberry.field(
-        extensions=[Reads("organization:read")], description="The organizations that this credential may make active."
+        extensions=[Reads("organization:read"), Paged()],
+        description="The organizations that this credential may make active.",
     )
     async def organizations(
         self,
         info: Info,
-        first: int | None = strawberry.UNSET,
-        after: str | None = strawberry.UNSET,
-        last: int | None = strawberry.UNSET,
-        before: str | None = strawberry.UNSET,
+        page: PageArguments,
     ) -> Connection[Organization]:
         """A page of them."""
-        request = ListRequest(page_arguments(first, after, last, before), _enterable(info))
+        request = ListRequest(page, _enterable(info))
         return await connection_of(info, store.listing, request)
 
 

@@ -6,7 +6,7 @@ import strawberry
 
 from app.api.ids import SUBSCRIPTION, uuid_of
 from app.api.loaders.subscription import SubscriptionLoader
-from app.api.pagination import Connection, connection_of
+from app.api.pagination import Connection, PageArguments, Paged, connection_of
 from app.api.permission import Reads
 from app.api.tenancy import Info
 from app.api.types.filters import SubscriptionFilter, subscription_list
@@ -25,18 +25,17 @@ class SubscriptionQueries:
         """A subscription."""
         return await _subscription(info, id)
 
-    @strawberry.field(extensions=[Reads("subscription:read")], description="The subscriptions, the newest first.")
+    @strawberry.field(
+        extensions=[Reads("subscription:read"), Paged()], description="The subscriptions, the newest first."
+    )
     async def subscriptions(
         self,
         info: Info,
-        first: int | None = strawberry.UNSET,
-        after: str | None = strawberry.UNSET,
-        last: int | None = strawberry.UNSET,
-        before: str | None = strawberry.UNSET,
+        page: PageArguments,
         filter: SubscriptionFilter | None = strawberry.UNSET,
     ) -> Connection[Subscription]:
         """A page of subscriptions."""
-        return await connection_of(info, listing, subscription_list((first, after, last, before), filter))
+        return await connection_of(info, listing, subscription_list(page, filter))
 
 
 async def _subscription(info: Info, id: str) -> Any:

@@ -6,7 +6,7 @@ import strawberry
 
 from app.api.ids import CUSTOMER, NOBODY, optional_uuid_of
 from app.api.loaders.meter import MeterByKeyLoader
-from app.api.pagination import Connection, ListRequest, connection_of, page_arguments
+from app.api.pagination import Connection, ListRequest, PageArguments, Paged, connection_of
 from app.api.permission import Reads
 from app.api.tenancy import Info
 from app.api.types.enums import UsageWindow
@@ -38,20 +38,17 @@ class UsageQueries:
         return await usage_series(info, arguments, customer_id=optional_uuid_of(CUSTOMER, given(customer_id)))
 
     @strawberry.field(
-        extensions=[Reads("usage:read")], description="The events themselves, the latest to happen first."
+        extensions=[Reads("usage:read"), Paged()], description="The events themselves, the latest to happen first."
     )
     async def usage_events(
         self,
         info: Info,
-        first: int | None = strawberry.UNSET,
-        after: str | None = strawberry.UNSET,
-        last: int | None = strawberry.UNSET,
-        before: str | None = strawberry.UNSET,
+        page: PageArguments,
         filter: UsageEventFilter | None = strawberry.UNSET,
     ) -> Connection[UsageEvent]:
         """A page of events."""
         conditions = await _conditions(info, given(filter))
-        request = ListRequest(page_arguments(first, after, last, before), conditions, order="occurred_at")
+        request = ListRequest(page, conditions, order="occurred_at")
         return await connection_of(info, listing, request)
 
 

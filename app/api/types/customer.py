@@ -7,7 +7,7 @@ import strawberry
 
 from app.api.ids import CUSTOMER
 from app.api.loaders.ledger_entry import BalancesLoader
-from app.api.pagination import Connection
+from app.api.pagination import Connection, PageArguments, Paged
 from app.api.scalars import CurrencyCode, Metadata
 from app.api.tenancy import Info
 from app.api.types.filters import (
@@ -56,45 +56,36 @@ class Customer(Node, OrganizationOwned):
         """The metadata."""
         return Metadata(customer.properties)
 
-    @strawberry.field(description="Its subscriptions, the newest first.")
+    @strawberry.field(description="Its subscriptions, the newest first.", extensions=[Paged()])
     async def subscriptions(
         customer: strawberry.Parent[Row],
         info: Info,
-        first: int | None = strawberry.UNSET,
-        after: str | None = strawberry.UNSET,
-        last: int | None = strawberry.UNSET,
-        before: str | None = strawberry.UNSET,
+        page: PageArguments,
         filter: SubscriptionFilter | None = strawberry.UNSET,
     ) -> Connection[SubscriptionRef]:
         """A page of its subscriptions."""
-        return await subscriptions_under(info, "customer", customer.id, (first, after, last, before), filter)
+        return await subscriptions_under(info, "customer", customer.id, page, filter)
 
-    @strawberry.field(description="Its invoices, the newest first.")
+    @strawberry.field(description="Its invoices, the newest first.", extensions=[Paged()])
     async def invoices(
         customer: strawberry.Parent[Row],
         info: Info,
-        first: int | None = strawberry.UNSET,
-        after: str | None = strawberry.UNSET,
-        last: int | None = strawberry.UNSET,
-        before: str | None = strawberry.UNSET,
+        page: PageArguments,
         filter: InvoiceFilter | None = strawberry.UNSET,
         order_by: InvoiceOrder | None = strawberry.UNSET,
     ) -> Connection[InvoiceRef]:
         """A page of its invoices."""
-        return await invoices_under(info, "customer", customer.id, (first, after, last, before), filter, order_by)
+        return await invoices_under(info, "customer", customer.id, page, filter, order_by)
 
-    @strawberry.field(description="Its statement, the newest entry first.")
+    @strawberry.field(description="Its statement, the newest entry first.", extensions=[Paged()])
     async def ledger_entries(
         customer: strawberry.Parent[Row],
         info: Info,
-        first: int | None = strawberry.UNSET,
-        after: str | None = strawberry.UNSET,
-        last: int | None = strawberry.UNSET,
-        before: str | None = strawberry.UNSET,
+        page: PageArguments,
         filter: LedgerEntryFilter | None = strawberry.UNSET,
     ) -> Connection[LedgerEntryRef]:
         """A page of its statement."""
-        return await ledger_entries_under(info, "customer", customer.id, (first, after, last, before), filter)
+        return await ledger_entries_under(info, "customer", customer.id, page, filter)
 
     @strawberry.field(
         description="What is owed, a Money per currency: positive is owed by the customer, negative is credit."

@@ -7,7 +7,7 @@ from uuid import UUID
 import strawberry
 
 from app.api.ids import CUSTOMER, INVOICE, SUBSCRIPTION, uuid_of
-from app.api.pagination import ListRequest, connection_under, page_arguments
+from app.api.pagination import ListRequest, PageArguments, connection_under
 from app.api.scalars import MinorUnits
 from app.api.tenancy import Info
 from app.api.types.enums import (
@@ -21,8 +21,6 @@ from app.api.types.enums import (
 from app.api.types.input import given
 from app.api.types.money import PeriodInput
 from app.store import invoice, ledger, subscription
-
-PageTuple = tuple[Any, Any, Any, Any]
 
 
 @strawberry.input(description="Which subscriptions: all conditions hold.")
@@ -115,16 +113,18 @@ def span(name: str, period: PeriodInput | None) -> dict[str, Any]:
     return {f"{name}_from": domain.start, f"{name}_to": domain.end}
 
 
-def subscription_list(page: PageTuple, filter: SubscriptionFilter | None) -> ListRequest:
+def subscription_list(page: PageArguments, filter: SubscriptionFilter | None) -> ListRequest:
     """What a list of subscriptions asks for."""
-    return ListRequest(page_arguments(*page), _conditions(filter))
+    return ListRequest(page, _conditions(filter))
 
 
-def invoice_list(info: Info, page: PageTuple, filter: InvoiceFilter | None, order: InvoiceOrder | None) -> ListRequest:
+def invoice_list(
+    info: Info, page: PageArguments, filter: InvoiceFilter | None, order: InvoiceOrder | None
+) -> ListRequest:
     """What a list of invoices asks for; drafts are in it for those who may see them."""
     by = given(order) or InvoiceOrder()
     return ListRequest(
-        page_arguments(*page),
+        page,
         _conditions(filter) | {"with_drafts": info.context.sees_drafts},
         order=_INVOICE_ORDERS[by.field],
         descending=by.direction is OrderDirection.DESC,
@@ -139,13 +139,13 @@ _INVOICE_ORDERS = {
 }
 
 
-def ledger_entry_list(page: PageTuple, filter: LedgerEntryFilter | None) -> ListRequest:
+def ledger_entry_list(page: PageArguments, filter: LedgerEntryFilter | None) -> ListRequest:
     """What a list of entries asks for."""
-    return ListRequest(page_arguments(*page), _conditions(filter))
+    return ListRequest(page, _conditions(filter))
 
 
 async def subscriptions_under(
-    info: Info, parent: str, key: UUID, page: PageTuple, filter: SubscriptionFilter | None
+    info: Info, parent: str, key: UUID, page: PageArguments, filter: SubscriptionFilter | None
 ) -> Any:
     """The subscriptions of a parent."""
     return await connection_under(info, subscription.listing, subscription_list(page, filter), parent=parent, key=key)
@@ -155,7 +155,7 @@ async def invoices_under(
     info: Info,
     parent: str,
     key: UUID,
-    page: PageTuple,
+    page: PageArguments,
     filter: InvoiceFilter | None,
     order: InvoiceOrder | None,
 ) -> Any:
@@ -166,7 +166,7 @@ async def invoices_under(
 
 
 async def ledger_entries_under(
-    info: Info, parent: str, key: UUID, page: PageTuple, filter: LedgerEntryFilter | None
+    info: Info, parent: str, key: UUID, page: PageArguments, filter: LedgerEntryFilter | None
 ) -> Any:
     """The entries of a parent."""
     return await connection_under(info, ledger.listing, ledger_entry_list(page, filter), parent=parent, key=key)

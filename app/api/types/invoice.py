@@ -14,7 +14,7 @@ from app.api.loaders.invoice import LinesLoader
 from app.api.loaders.loader import loaded
 from app.api.loaders.plan import PlanLoader
 from app.api.loaders.subscription import SubscriptionLoader
-from app.api.pagination import Connection
+from app.api.pagination import Connection, PageArguments, Paged
 from app.api.scalars import Metadata
 from app.api.tenancy import Info
 from app.api.types.enums import BillingReason, InvoiceStatus, LineItemKind, PaymentState
@@ -164,17 +164,14 @@ class Invoice(Node, OrganizationOwned):
         """The metadata."""
         return Metadata(invoice.properties)
 
-    @strawberry.field(description="The entries on the customer's statement that belong to it.")
+    @strawberry.field(description="The entries on the customer's statement that belong to it.", extensions=[Paged()])
     async def ledger_entries(
         invoice: strawberry.Parent[Row],
         info: Info,
-        first: int | None = strawberry.UNSET,
-        after: str | None = strawberry.UNSET,
-        last: int | None = strawberry.UNSET,
-        before: str | None = strawberry.UNSET,
+        page: PageArguments,
     ) -> Connection[LedgerEntryRef]:
         """A page of its entries."""
-        return await ledger_entries_under(info, "invoice", invoice.id, (first, after, last, before), None)
+        return await ledger_entries_under(info, "invoice", invoice.id, page, None)
 
 
 @strawberry.type(description="A line of an invoice that is not made yet.")

@@ -9,7 +9,7 @@ import strawberry
 from app.api.ids import ORGANIZATION
 from app.api.loaders.loader import loaded
 from app.api.loaders.organization import OrganizationLoader
-from app.api.pagination import Connection, ListRequest, connection_of, page_arguments
+from app.api.pagination import Connection, ListRequest, PageArguments, Paged, connection_of
 from app.api.scalars import CurrencyCode, Metadata, TimeZone
 from app.api.tenancy import Info, Tenant
 from app.api.types.enums import Mode, OrganizationStatus, PrincipalKind
@@ -66,18 +66,18 @@ class Organization(Node):
         """The metadata."""
         return Metadata(organization.properties)
 
-    @strawberry.field(description="The organizations right below it; none where the credential may not enter them.")
+    @strawberry.field(
+        description="The organizations right below it; none where the credential may not enter them.",
+        extensions=[Paged()],
+    )
     async def children(
         organization: strawberry.Parent[Row],
         info: Info,
-        first: int | None = strawberry.UNSET,
-        after: str | None = strawberry.UNSET,
-        last: int | None = strawberry.UNSET,
-        before: str | None = strawberry.UNSET,
+        page: PageArguments,
     ) -> Connection["Organization"]:
         """A page of its children."""
         request = ListRequest(
-            page_arguments(first, after, last, before),
+            page,
             {"home": enterable_root(info.context.tenant), "parent": organization.organization_id},
         )
         return await connection_of(info, store.listing, request)

@@ -10,7 +10,7 @@ from app.api.loaders.customer import CustomerLoader
 from app.api.loaders.loader import loaded
 from app.api.loaders.plan import PlanLoader
 from app.api.loaders.subscription import CurrentPeriodLoader
-from app.api.pagination import Connection
+from app.api.pagination import Connection, PageArguments, Paged
 from app.api.scalars import Metadata
 from app.api.tenancy import Info
 from app.api.types.enums import SubscriptionStatus, UsageWindow
@@ -78,19 +78,15 @@ class Subscription(Node, OrganizationOwned):
             info, arguments, subscription_id=subscription.id, customer_id=subscription.customer_id
         )
 
-    @strawberry.field(description="Its invoices, the newest first.")
+    @strawberry.field(description="Its invoices, the newest first.", extensions=[Paged()])
     async def invoices(
         subscription: strawberry.Parent[Row],
         info: Info,
-        first: int | None = strawberry.UNSET,
-        after: str | None = strawberry.UNSET,
-        last: int | None = strawberry.UNSET,
-        before: str | None = strawberry.UNSET,
+        page: PageArguments,
         filter: InvoiceFilter | None = strawberry.UNSET,
         order_by: InvoiceOrder | None = strawberry.UNSET,
     ) -> Connection[InvoiceRef]:
         """A page of its invoices."""
-        page = (first, after, last, before)
         return await invoices_under(info, "subscription", subscription.id, page, filter, order_by)
 
     @strawberry.field(description="The invoice that the current period would give if it ended now. Nothing is stored.")

@@ -128,7 +128,6 @@ async def usage_series(
     request = SeriesRequest(
         meter=meter,
         period=arguments.period,
-        window=arguments.window,
         group_by=arguments.group_by,
         subscription_id=subscription_id,
         customer_id=customer_id,
@@ -136,15 +135,15 @@ async def usage_series(
     periods = bucket_periods(arguments.period, arguments.window, zone, BUCKETS_MAX)
     if periods is None:
         raise BadUserInput(f"That makes more than {BUCKETS_MAX:,} buckets: take a shorter period or a wider window.")
-    found = await load_buckets(tx, request, zone.key, BUCKETS_MAX + 1)
+    found = await load_buckets(tx, request, [period.start for period in periods], BUCKETS_MAX + 1)
     if len(found) > BUCKETS_MAX:
         raise BadUserInput(f"That makes more than {BUCKETS_MAX:,} buckets: group by less.")
-    by_start: dict[datetime | None, list[Any]] = {}
+    by_place: dict[int, list[Any]] = {}
     for bucket in found:
-        by_start.setdefault(bucket.start, []).append(bucket)
+        by_place.setdefault(bucket.place, []).append(bucket)
     buckets = []
-    for start, period in periods:
-        inside = by_start.get(start, [])
+    for place, period in enumerate(periods):
+        inside = by_place.get(place, [])
         buckets += [
             UsageBucket(period=as_shown(period), group=list(b.group), value=b.value, events=b.events) for b in inside
         ]
