@@ -57,10 +57,11 @@ def serve(
     workers: Annotated[int, typer.Option(help="Processes that serve.", min=1, max=64)] = 1,
 ) -> None:
     """Serve with the settings of the environment, as the unprivileged role; refuse where the wall does not stand."""
-    from app.serving import check_database, serve_processes  # noqa: PLC0415
 
     def run() -> None:
         settings = settings_of_environment()
+        from app.serving import check_database, serve_processes  # noqa: PLC0415
+
         asyncio.run(check_database(settings))
         serve_processes(host or settings.host, settings.port if port is None else port, workers)
 

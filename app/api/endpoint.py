@@ -136,7 +136,9 @@ class GraphQLEndpoint:
         except TimeoutError as error:
             raise _Overloaded("The operation took too long: ask for less at a time.") from error
         except InvalidOperationTypeError as error:
-            raise _OnlyPost("Send a mutation by POST.") from error
+            if error.operation_type is StrawberryOperationType.MUTATION:
+                raise _OnlyPost("Send a mutation by POST.") from error
+            raise BadUserInput("Send a query or a mutation: subscriptions are not served here.") from error
         except CannotGetOperationTypeError as error:
             raise BadUserInput(error.as_http_error_reason()) from error
         return _answer_of(result.data, result.errors, request_id)

@@ -13,6 +13,7 @@ from app.store.connection import CommitUnknown, Unavailable
 log = structlog.get_logger(__name__)
 
 ERRORS_MAX: Final = 10
+MESSAGE_MAX: Final = 500
 
 
 class ErrorCode(StrEnum):
@@ -107,11 +108,16 @@ def _formatted(error: GraphQLError, request_id: str) -> dict[str, Any]:
     return shown
 
 
+def _short(message: str) -> str:
+    """GraphQL's sentences repeat the client's own value, however long."""
+    return message if len(message) <= MESSAGE_MAX else f"{message[: MESSAGE_MAX - 1]}…"
+
+
 def _seen(error: GraphQLError) -> tuple[ErrorCode, str]:
     """Errors of parsing, validation and coercion are GraphQL's own sentences about the client's own document."""
     original = error.original_error
     while isinstance(original, GraphQLError):
         original = original.original_error
     if original is None or (error.path is None and isinstance(original, ValueError)):
-        return ErrorCode.BAD_USER_INPUT, error.message
+        return ErrorCode.BAD_USER_INPUT, _short(error.message)
     return code_and_message(original)

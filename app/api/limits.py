@@ -96,7 +96,17 @@ def _loaded(content: bytes, what: str) -> Any:
     try:
         return orjson.loads(content)
     except orjson.JSONDecodeError as error:
+        if not _is_utf_8(content):
+            raise BadUserInput(f"{what} is not in UTF-8.") from error
         raise BadUserInput(f"{what} is not valid JSON: {error}") from error
+
+
+def _is_utf_8(content: bytes) -> bool:
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _check(value: Any, depth: int) -> None:

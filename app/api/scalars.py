@@ -25,6 +25,9 @@ _INSTANT: Final = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt]([0-9]{2}):([0-9]{2}):([0-9]{2})(\.[0-9]{1,6})?([Zz]|[+-][0-9]{2}:[0-9]{2})\Z"
 )
 _DECIMAL: Final = re.compile(r"-?[0-9]{1,24}(\.[0-9]{1,24})?\Z")
+INSTANT_MIN: Final = datetime(1000, 1, 1, tzinfo=UTC)
+INSTANT_MAX: Final = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+"""PostgreSQL's driver reads the ends of Python's calendar as minus and plus infinity."""
 PROPERTY_MAX: Final = 2**63 - 1
 _COUNTRY: Final = re.compile(r"[A-Z]{2}\Z")
 
@@ -34,9 +37,12 @@ def parsed_instant(value: Any) -> datetime:
     if not isinstance(value, str) or not _INSTANT.match(value):
         raise ValueError('Give an instant with its zone, such as "2026-05-20T00:00:00Z".')
     try:
-        return datetime.fromisoformat(value.upper().replace("Z", "+00:00")).astimezone(UTC)
+        instant = datetime.fromisoformat(value.upper().replace("Z", "+00:00")).astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise ValueError("There is no such instant: the calendar has no such day or hour.") from error
+    if not INSTANT_MIN <= instant <= INSTANT_MAX:
+        raise ValueError("Give an instant in the years 1000 to 9999.")
+    return instant
 
 
 def shown_instant(value: datetime) -> str:

@@ -3,6 +3,7 @@
 from typing import Final
 
 import strawberry
+from graphql.utilities.print_schema import print_schema_definition
 from strawberry.schema.config import StrawberryConfig
 
 from app.api.execution.cache import DocumentCacheExtension
@@ -68,6 +69,14 @@ class Mutation(
 
 class TallygateSchema(strawberry.Schema):
     """The schema; errors are logged where they are formatted, once."""
+
+    def as_str(self) -> str:
+        """The schema in its definition language, with its root types: `Subscription` is none of them.
+
+        Without that, tools take the type of that name for what clients subscribe to.
+        """
+        text = super().as_str()
+        return text if self._schema.subscription_type else f"{print_schema_definition(self._schema)}\n\n{text}"
 
     def process_errors(self, errors: object, execution_context: object = None) -> None:
         """Log nothing here: `errors.formatted` does, without what is ours to show."""

@@ -105,6 +105,12 @@ class Context:
             await self.db.release(commit=False)
 
 
+    async def leave(self) -> None:
+        """Undo what is held, and let nothing be opened that nobody would end."""
+        if "db" in self.__dict__:
+            await self.db.leave()
+
+
 class Info(strawberry.Info):
     """What every resolver is given: `info.context` knows the tenant, its loaders and its database."""
 
@@ -126,5 +132,5 @@ class TenantExtension(SchemaExtension):
         try:
             yield
         finally:
-            await context.abandon()
+            await context.leave()
             context.entered = False

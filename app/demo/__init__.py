@@ -1,27 +1,12 @@
-"""Demo data that looks like a real software company's, made through the operations."""
+"""Demo data that looks like a real software company's: a year of it, for `tallygate dev`.
 
-from collections.abc import Callable
-from dataclasses import dataclass
+Owns: three invented organizations and what happened in them, the same in every load but for its instants, which are
+counted back from now.
+Never: writes but through the operations; names a company, a person or an address that exists.
+Begin at: `load.py`. `company.py` and `price_list.py` say what is told; `history.py`, `billing.py` and `usage.py` tell
+it, in the order of instants that `story.py` keeps.
+"""
 
-from app.api.ids import ORGANIZATION, type_id
-from app.operations.organization.bootstrap import bootstrap_organization
-from app.store.tables.organization import Mode
-from app.store.tenancy import Database
+from app.demo.load import DemoOrganization, load_demo
 
-
-@dataclass(frozen=True, slots=True)
-class DemoOrganization:
-    """An organization of the demo and its owner's key."""
-
-    legal_name: str
-    organization_id: str
-    api_key: str
-
-
-async def load_demo(database: Database, pepper: str, progress: Callable[[float], None]) -> list[DemoOrganization]:
-    """Make the demo organizations and all that is in them; `progress` is told the part that is done, 0 to 1."""
-    made = await bootstrap_organization(
-        database, legal_name="Northwind Software", mode=Mode.LIVE, test_clock=None, pepper=pepper
-    )
-    progress(1.0)
-    return [DemoOrganization("Northwind Software", type_id(ORGANIZATION, made.organization_id), made.api_key)]
+__all__ = ["DemoOrganization", "load_demo"]

@@ -24,8 +24,8 @@ invoice_line_items = Relation(InvoiceLineItem)
 InvoiceRow = invoices.row
 InvoiceLineItemRow = invoice_line_items.row
 
-EARLIEST: Final = datetime(1, 1, 1, tzinfo=UTC)
-"""Stands for an instant that is not there, where a list is ordered by it."""
+EARLIEST: Final = datetime(1000, 1, 1, tzinfo=UTC)
+"""Stands for an instant that is not there, where a list is ordered by it. The driver sends year 1 as minus infinity."""
 
 _shown = sa.or_(parameter("with_drafts", sa.Boolean), invoices.c.finalized_at.is_not(None))
 """What was never finalized is hidden from viewers without `invoice:draft` (E3)."""
@@ -85,7 +85,7 @@ _NEXT_NUMBER: Final = Query(
 
 
 def _nullable(attribute: str) -> Key:
-    stand_in = sa.literal_column("timestamptz '0001-01-01 00:00:00+00'", sa.DateTime(timezone=True))
+    stand_in = sa.literal_column("timestamptz '1000-01-01 00:00:00+00'", sa.DateTime(timezone=True))
     return Key(attribute, sa.func.coalesce(invoices.c[attribute], stand_in), missing=EARLIEST)
 
 

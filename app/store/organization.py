@@ -44,6 +44,7 @@ listing: Final = Listing(
     filters={
         "home": sa.true() | (parameter("home", sa.Uuid).is_not(None)),
         "parent": _under.c.parent_id == parameter("parent", sa.Uuid),
+        "alone": _under.c.organization_id == parameter("alone", sa.Uuid),
     },
     unfiltered_because=_WHY,
 )
@@ -107,8 +108,9 @@ async def check_parent(tx: WriteTransaction, root: UUID, parent_id: UUID) -> Non
 async def found(tx: WriteTransaction, **values: Any) -> None:
     """Store the organization that the transaction founds, with what every one starts with.
 
-    That is its default customer, itself, and its billing ledger.
+    That is its default customer, itself, and its billing ledger. From here on its own clock is the transaction's.
     """
+    tx.now = values["test_clock"] or tx.now
     await tx.execute(_INSERT, deleted_at=None, created_at=tx.now, updated_at=tx.now, **values)
     await insert_customer(
         tx,

@@ -8,7 +8,7 @@ from uuid import UUID
 import asyncpg
 
 from app.store.connection import ConnectionPool, Unavailable
-from app.store.roles import OWNER
+from app.store.roles import DIRECTORY, OWNER
 from app.store.tables import TENANT_TABLES
 from app.store.tables.organization import OrganizationStatus
 
@@ -17,18 +17,28 @@ _FIND_KEYS: Final = "select organization_id, id, name, role, secret_hash, status
 _IS_UNDER: Final = "select true from organizations_under($1) as o where o.organization_id = $2"
 
 _RIGHTS: Final = f"""
-select session_user::text as login, current_user::text as role, s.rolsuper as superuser, s.rolbypassrls as bypasses,
-       pg_has_role(session_user, '{OWNER}', 'member') as owns
-from pg_roles s where s.rolname = session_user
+select session_user::text as login,
+       coalesce(bool_or(r.rolsuper or r.rolbypassrls), false) as passes,
+       coalesce(bool_or(r.rolname in ('{OWNER}', '{DIRECTORY}')), false) as owns
+from pg_roles r where pg_has_role(session_user, r.oid, 'member')
 """  # noqa: S608 - made of constants
+"""Of every role that the login is or could become."""
 
 _WALLED: Final = """
 select c.relname as name,
        c.relrowsecurity and c.relforcerowsecurity as forced,
-       exists (select from pg_policy p where p.polrelid = c.oid and p.polname = 'tenant') as policed,
+       coalesce((
+         select bool_and(p.polname = 'tenant' and p.polcmd = '*' and p.polroles = '{0}'
+                         and pg_get_expr(p.polqual, c.oid) like '(organization_id = %current_organization()%'
+                         and pg_get_expr(p.polwithcheck, c.oid) = pg_get_expr(p.polqual, c.oid))
+         from pg_policy p
+         where p.polrelid = c.oid
+           and exists (select from unnest(p.polroles) r where r = 0 or pg_has_role(session_user, r, 'member'))
+       ), false) as policed,
        pg_get_userbyid(c.relowner) = session_user as owned
 from pg_class c where c.relnamespace = 'public'::regnamespace and c.relname = any($1::text[])
 """
+"""A table is policed where `tenant` is the one policy that the login meets there, for reading and for writing."""
 
 _MIGRATED: Final = "select to_regclass('public.alembic_version') is not null"
 
@@ -96,9 +106,10 @@ class SystemDatabase:
             found = None
             if migrated and await connection.fetchval("select has_table_privilege('alembic_version', 'select')"):
                 found = await connection.fetchval(_REVISION)
-        if rights["superuser"] or rights["bypasses"]:
+        if rights["passes"]:
             raise UnsafeDatabase(
-                f"The login {rights['login']} ignores row security (SUPERUSER or BYPASSRLS): serve as tallygate_app."
+                f"The login {rights['login']} ignores row security (SUPERUSER or BYPASSRLS, its own or of a role that"
+                " it could become): serve as tallygate_app."
             )
         if rights["owns"] or any(row["owned"] for row in tables.values()):
             raise UnsafeDatabase(f"The login {rights['login']} owns the tables: serve as tallygate_app.")

@@ -68,6 +68,7 @@ class Transaction:
         self.actor = actor
         self._connection = connection
         self._turn = asyncio.Lock()
+        self._ended = False
         self.statements = 0
 
     async def fetch(self, query: Query[Row], **parameters: Any) -> list[Row]:
@@ -93,6 +94,12 @@ class Transaction:
         async with self._statement():
             status = await self._connection.execute(query.sql, *arguments)
         return int(status.rpartition(" ")[2])
+
+    async def turn_to_end(self) -> asyncpg.Connection:
+        """Wait until no statement runs, let none begin from now on, and give the connection to be ended."""
+        async with self._turn:
+            self._ended = True
+        return self._connection
 
     async def execute_many(self, query: Query[Any], rows: Iterable[Mapping[str, Any]]) -> None:
         """Run a statement once for each set of parameters."""
@@ -190,6 +197,7 @@ class TenantDatabase:
         self._pool = pool
         self._at = at
         self._held: Transaction | None = None
+        self._left = False
         self._opening = asyncio.Lock()
 
     @asynccontextmanager
@@ -257,11 +265,18 @@ class TenantDatabase:
             raise
         await self._close(held, commit=commit and not rehearse)
 
+    async def leave(self) -> None:
+        """Undo what is held and open nothing again: whoever still asks, after an answer went out, asks in vain."""
+        self._left = True
+        await self.release(commit=False)
+
     async def _open_snapshot(self) -> Transaction:
+        self._check_not_left()
         connection = await self._pool.begin(self.organization_id, write=False)
         return Transaction(connection, self.organization_id, self.actor)
 
     async def _open_write(self) -> WriteTransaction:
+        self._check_not_left()
         connection = await self._pool.begin(self.organization_id, write=True)
         transaction = WriteTransaction(connection, self.organization_id, self.actor, self._at)
         try:
@@ -271,8 +286,12 @@ class TenantDatabase:
             raise
         return transaction
 
+    def _check_not_left(self) -> None:
+        if self._left:
+            raise Unavailable("The request is over.")
+
     async def _close(self, transaction: Transaction, *, commit: bool) -> None:
-        status = await self._pool.end(transaction._connection, commit=commit)  # noqa: SLF001 - same module
+        status = await self._pool.end(await transaction.turn_to_end(), commit=commit)
         if commit and status != "COMMIT":
             raise CommitLost("PostgreSQL rolled the transaction back.")
 

@@ -172,8 +172,9 @@ _VALUE: Final[dict[Aggregation, str]] = {
 """How each aggregation makes one quantity of events `e` of a meter `m`; of none it is 0."""
 
 _OF_SUBSCRIPTION: Final = """
-    (e.subscription_id = :subscription_id
-     or (e.subscription_id is null and e.customer_id = :customer_id and :subscription_id = (
+    e.customer_id = :customer_id
+    and (e.subscription_id = :subscription_id
+     or (e.subscription_id is null and :subscription_id = (
        select s.id from subscriptions s
        join plan_features f on f.organization_id = s.organization_id and f.plan_id = s.plan_id
        where s.organization_id = :organization_id and s.customer_id = :customer_id and f.meter_id = e.meter_id

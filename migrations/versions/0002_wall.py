@@ -124,10 +124,10 @@ begin
   if tg_op = 'DELETE' then
     raise exception 'an invoice that is not a draft is never deleted' using errcode = 'restrict_violation';
   end if;
-  if (old.number, old.customer_id, old.subscription_id, old.period_start, old.period_end, old.currency,
+  if (old.number, old.customer_id, old.subscription_id, old.reason, old.period_start, old.period_end, old.currency,
       old.subtotal_minor, old.discount_minor, old.tax_minor, old.total_minor, old.finalized_at, old.due_at)
      is distinct from
-     (new.number, new.customer_id, new.subscription_id, new.period_start, new.period_end, new.currency,
+     (new.number, new.customer_id, new.subscription_id, new.reason, new.period_start, new.period_end, new.currency,
       new.subtotal_minor, new.discount_minor, new.tax_minor, new.total_minor, new.finalized_at, new.due_at)
      or new.status = 'DRAFT' or (old.status in ('PAID', 'VOID') and new.status <> old.status) then
     raise exception 'a finalized invoice is locked' using errcode = 'restrict_violation';
@@ -140,19 +140,21 @@ $$
 LINE_LOCK = """
 create function keep_finalized_lines() returns trigger
 language plpgsql set search_path = public, pg_temp as $$
-declare
-  line invoice_line_items := case tg_op when 'DELETE' then old else new end;
 begin
-  if not exists (
+  if tg_op <> 'INSERT' and not exists (
     select from invoices i
-    where i.organization_id = line.organization_id and i.id = line.invoice_id and i.status = 'DRAFT'
+    where i.organization_id = old.organization_id and i.id = old.invoice_id and i.status = 'DRAFT'
+  ) or tg_op <> 'DELETE' and not exists (
+    select from invoices i
+    where i.organization_id = new.organization_id and i.id = new.invoice_id and i.status = 'DRAFT'
   ) then
     raise exception 'the lines of a finalized invoice are locked' using errcode = 'restrict_violation';
   end if;
-  return line;
+  return case tg_op when 'DELETE' then old else new end;
 end
 $$
 """
+"""An update may not move a line from a finalized invoice either: both its old and its new invoice are drafts."""
 
 BALANCED = """
 create function refuse_unbalanced() returns trigger

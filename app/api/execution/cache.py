@@ -11,6 +11,7 @@ from graphql import (
     GraphQLError,
     GraphQLSchema,
     IntValueNode,
+    OperationDefinitionNode,
     StringValueNode,
     Visitor,
     parse,
@@ -18,6 +19,7 @@ from graphql import (
 )
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.schema import validate_document
+from strawberry.types import ExecutionContext
 
 from app.api.errors import TooComplex
 
@@ -93,8 +95,16 @@ class DocumentCacheExtension(SchemaExtension):
                 known = KnownDocument(document, tuple(errors))
                 if not errors:
                     self.cache.put(schema, text, known)
-            execution.pre_execution_errors = list(known.errors)
+            execution.pre_execution_errors = [*known.errors, *_unclear(execution, document)]
         yield
+
+
+def _unclear(execution: ExecutionContext, document: DocumentNode) -> list[GraphQLError]:
+    """Strawberry would take the first of many operations; the specification has the client say which."""
+    if execution._provided_operation_name is not None:  # noqa: SLF001 - Strawberry shows its own choice only
+        return []
+    operations = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
+    return [GraphQLError("Say by `operationName` which operation to execute.", operations)] if operations[1:] else []
 
 
 def parsed(text: str) -> DocumentNode:

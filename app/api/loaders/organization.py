@@ -5,7 +5,7 @@ from typing import ClassVar
 from uuid import UUID
 
 from app.api.loaders.loader import TenantLoader
-from app.store.organization import load_enterable
+from app.store.organization import load_active, load_enterable
 from app.store.query import in_order_of
 from app.store.tables import Organization
 from app.store.tenancy import Transaction
@@ -17,9 +17,10 @@ class OrganizationLoader(TenantLoader[UUID, Organization | None]):
     crosses_tenants: ClassVar[bool] = True
 
     async def load_batch(self, tx: Transaction, keys: Sequence[UUID]) -> list[Organization | None]:
-        """The organization of each id, if it lies under the credential's own."""
-        home = self.context.tenant.principal.home
-        active = self.context.tenant.organization_id
-        root = home if self.context.tenant.may("organization:enter") else active
-        rows = await load_enterable(tx, root, list(keys))
+        """The organization of each id: the active one, and where the role may enter others, what lies below its own."""
+        tenant = self.context.tenant
+        if tenant.may("organization:enter"):
+            rows = await load_enterable(tx, tenant.principal.home, list(keys))
+        else:
+            rows = [row for row in [await load_active(tx)] if row.organization_id in keys]
         return in_order_of(keys, rows, lambda row: row.organization_id)

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from decimal import Decimal
+from typing import Annotated
 
 import strawberry
 
@@ -64,7 +65,9 @@ class UsageRecordPayload(Payload):
     @strawberry.field(
         description=("A result for each event that was not simply ACCEPTED, in order; ask for all with all: true.")
     )
-    def results(self, all: bool = False) -> list[UsageEventResult]:
+    def results(
+        self, all: Annotated[bool, strawberry.argument(description="Those that were ACCEPTED too.")] = False
+    ) -> list[UsageEventResult]:
         """The results that want attention, or all of them."""
         found = [] if self.every_result is strawberry.UNSET else self.every_result
         return [result for result in found if all or result.verdict is not UsageVerdict.ACCEPTED]

@@ -1,12 +1,11 @@
 """The statement and what is owed."""
 
-from datetime import datetime
-
 import strawberry
 
 from app.api.pagination import Connection, PageArguments, Paged, connection_of
 from app.api.permission import Reads
 from app.api.tenancy import Info
+from app.api.types.argument import AsOf, KnownAt
 from app.api.types.filters import LedgerEntryFilter, ledger_entry_list
 from app.api.types.input import given
 from app.api.types.ledger_entry import LedgerEntry
@@ -41,8 +40,8 @@ class LedgerQueries:
     async def balances(
         self,
         info: Info,
-        as_of: datetime | None = strawberry.UNSET,
-        known_at: datetime | None = strawberry.UNSET,
+        as_of: AsOf = strawberry.UNSET,
+        known_at: KnownAt = strawberry.UNSET,
     ) -> list[Money]:
         """What all customers owe together."""
         tx = await info.context.db.snapshot()

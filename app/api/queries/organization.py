@@ -1,7 +1,5 @@
 """Who asks, inside which organization, and which others it may enter."""
 
-from typing import Any
-
 import strawberry
 
 from app.api.loaders.organization import OrganizationLoader
@@ -9,7 +7,7 @@ from app.api.pagination import Connection, ListRequest, PageArguments, Paged, co
 from app.api.permission import Reads
 from app.api.tenancy import Info
 from app.api.types.money import as_shown
-from app.api.types.organization import Organization, Viewer, enterable_root
+from app.api.types.organization import Organization, Viewer, enterable
 from app.store import organization as store
 
 
@@ -37,9 +35,5 @@ class OrganizationQueries:
         page: PageArguments,
     ) -> Connection[Organization]:
         """A page of them."""
-        request = ListRequest(page, _enterable(info))
+        request = ListRequest(page, enterable(info.context.tenant))
         return await connection_of(info, store.listing, request)
-
-
-def _enterable(info: Info) -> dict[str, Any]:
-    return {"home": enterable_root(info.context.tenant)}

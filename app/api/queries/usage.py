@@ -1,6 +1,6 @@
 """Usage: a series over time, and the events behind it."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import strawberry
 
@@ -9,6 +9,7 @@ from app.api.loaders.meter import MeterByKeyLoader
 from app.api.pagination import Connection, ListRequest, PageArguments, Paged, connection_of
 from app.api.permission import Reads
 from app.api.tenancy import Info
+from app.api.types.argument import GroupBy, MeterKey, Window
 from app.api.types.enums import UsageWindow
 from app.api.types.input import given
 from app.api.types.money import PeriodInput
@@ -27,11 +28,13 @@ class UsageQueries:
     async def usage(
         self,
         info: Info,
-        meter: str,
-        period: PeriodInput,
-        window: UsageWindow = UsageWindow.DAY,
-        group_by: list[str] | None = strawberry.UNSET,
-        customer_id: strawberry.ID | None = strawberry.UNSET,
+        meter: MeterKey,
+        period: Annotated[PeriodInput, strawberry.argument(description="The whole span.")],
+        window: Window = UsageWindow.DAY,
+        group_by: GroupBy = strawberry.UNSET,
+        customer_id: Annotated[
+            strawberry.ID | None, strawberry.argument(description="Of this customer alone.")
+        ] = strawberry.UNSET,
     ) -> UsageSeries:
         """A series."""
         arguments = SeriesArguments(meter, period.to_domain(), window, tuple(given(group_by) or ()))

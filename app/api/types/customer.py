@@ -10,6 +10,7 @@ from app.api.loaders.ledger_entry import BalancesLoader
 from app.api.pagination import Connection, PageArguments, Paged
 from app.api.scalars import CurrencyCode, Metadata
 from app.api.tenancy import Info
+from app.api.types.argument import AsOf, KnownAt
 from app.api.types.filters import (
     InvoiceFilter,
     InvoiceOrder,
@@ -93,8 +94,8 @@ class Customer(Node, OrganizationOwned):
     async def balances(
         customer: strawberry.Parent[Row],
         info: Info,
-        as_of: datetime | None = strawberry.UNSET,
-        known_at: datetime | None = strawberry.UNSET,
+        as_of: AsOf = strawberry.UNSET,
+        known_at: KnownAt = strawberry.UNSET,
     ) -> list[Money]:
         """What it owes, at an instant, as it was known at another."""
         loader = info.context.loaders.get(BalancesLoader, given(as_of), given(known_at))

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Annotated, Any
 
 import strawberry
 
@@ -24,7 +24,10 @@ class Money:
         return money.major()
 
     @strawberry.field(description="For people: $29.99, 29,99 €, ¥2,999.")
-    def formatted(money: strawberry.Parent[domain.Money], locale: str = "en_US") -> str:
+    def formatted(
+        money: strawberry.Parent[domain.Money],
+        locale: Annotated[str, strawberry.argument(description="Language and country: en_US, de-DE.")] = "en_US",
+    ) -> str:
         """As people of a locale write it."""
         return money.formatted(locale)
 

@@ -78,7 +78,7 @@ class Organization(Node):
         """A page of its children."""
         request = ListRequest(
             page,
-            {"home": enterable_root(info.context.tenant), "parent": organization.organization_id},
+            enterable(info.context.tenant) | {"parent": organization.organization_id},
         )
         return await connection_of(info, store.listing, request)
 
@@ -110,6 +110,8 @@ class Viewer:
     organization: Organization = loaded(OrganizationLoader, "organization_id", "The active organization.")
 
 
-def enterable_root(tenant: Tenant) -> UUID:
-    """Below which organization the credential may enter: its own, or only the one it is in."""
-    return tenant.principal.home if tenant.may("organization:enter") else tenant.organization_id
+def enterable(tenant: Tenant) -> dict[str, UUID]:
+    """The filters that leave what the credential may enter: its own organization with all below, or its own alone."""
+    if tenant.may("organization:enter"):
+        return {"home": tenant.principal.home}
+    return {"home": tenant.organization_id, "alone": tenant.organization_id}

@@ -1,7 +1,7 @@
 """A customer's commitment to a plan."""
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 import strawberry
 
@@ -13,6 +13,7 @@ from app.api.loaders.subscription import CurrentPeriodLoader
 from app.api.pagination import Connection, PageArguments, Paged
 from app.api.scalars import Metadata
 from app.api.tenancy import Info
+from app.api.types.argument import GroupBy, MeterKey, Window
 from app.api.types.enums import SubscriptionStatus, UsageWindow
 from app.api.types.filters import InvoiceFilter, InvoiceOrder, invoices_under
 from app.api.types.input import given
@@ -62,10 +63,13 @@ class Subscription(Node, OrganizationOwned):
     async def usage(
         subscription: strawberry.Parent[Row],
         info: Info,
-        meter: str,
-        period: PeriodInput | None = strawberry.UNSET,
-        window: UsageWindow = UsageWindow.DAY,
-        group_by: list[str] | None = strawberry.UNSET,
+        meter: MeterKey,
+        period: Annotated[
+            PeriodInput | None,
+            strawberry.argument(description="The whole span; the current period where it is left out."),
+        ] = strawberry.UNSET,
+        window: Window = UsageWindow.DAY,
+        group_by: GroupBy = strawberry.UNSET,
     ) -> UsageSeries:
         """A series of its usage."""
         asked = given(period)

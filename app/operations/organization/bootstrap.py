@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from app.domain.clock import clock_at
 from app.domain.credential import PREFIX_ENTROPY_BYTES, SECRET_ENTROPY_BYTES, api_key_from_entropy, secret_hash
 from app.domain.errors import Invalid
 from app.domain.role import Role
@@ -56,7 +57,7 @@ async def bootstrap_organization(
             address=None,
             status=OrganizationStatus.ACTIVE,
             mode=mode,
-            test_clock=(test_clock or tx.now) if mode is Mode.TEST else None,
+            test_clock=clock_at(test_clock or tx.now) if mode is Mode.TEST else None,
             region="default",
             default_currency=currency,
             time_zone=time_zone,

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from app.domain.clock import clock_at
 from app.domain.errors import Invalid
 from app.domain.text import metadata, optional_text, text
 from app.store.audit import record
@@ -54,7 +55,7 @@ async def create_organization(db: TenantDatabase, new: NewOrganization, parent_i
                 address=new.address,
                 status=OrganizationStatus.ACTIVE,
                 mode=new.mode,
-                test_clock=(new.test_clock or child.now) if new.mode is Mode.TEST else None,
+                test_clock=clock_at(new.test_clock or child.now) if new.mode is Mode.TEST else None,
                 region=region,
                 default_currency=new.default_currency,
                 time_zone=new.time_zone,

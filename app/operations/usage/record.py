@@ -8,14 +8,23 @@ from typing import Any
 from uuid import UUID
 
 from app.domain.errors import Invalid, Refusal
-from app.domain.text import text
+from app.domain.text import key, normal, text
 from app.domain.usage import UsageVerdict, out_of_bounds
+from app.store.audit import record
 from app.store.customer import load_customers, load_customers_by_external_id, load_default_customer
 from app.store.meter import load_meters_by_key
 from app.store.query import new_id
 from app.store.subscription import load_subscriptions
 from app.store.tenancy import TenantDatabase, WriteTransaction
-from app.store.usage import Carrier, MatchedEvent, WaitingEvent, insert_events, insert_waiting, load_carriers
+from app.store.usage import (
+    Carrier,
+    MatchedEvent,
+    WaitingEvent,
+    hold_inbox,
+    insert_events,
+    insert_waiting,
+    load_carriers,
+)
 
 EVENTS_MAX = 1_000
 QUANTITY_BOUND = Decimal(10) ** 24
@@ -62,43 +71,55 @@ async def record_usage(db: TenantDatabase, events: Sequence[NewEvent]) -> list[R
     """Store the events and give a result for each, in order; durable once this returns.
 
     The same (source, event id) counts once, whoever sends it and however parallel, also within one call. An event is
-    judged by itself: a bad one is REJECTED and stops no other. Raises Invalid where there are more than 1,000.
+    judged by itself: a bad one is REJECTED and stops no other. One audit record for all that a call stored.
+    Raises Invalid where there are more than 1,000.
     """
     if len(events) > EVENTS_MAX:
         raise Invalid(f"Send at most {EVENTS_MAX:,} events in a call.", "events")
     async with db.write() as tx:
-        known = await _look_up(tx, events)
-        results: list[Result | None] = [None] * len(events)
-        matched: list[tuple[int, MatchedEvent]] = []
-        waiting: list[tuple[int, WaitingEvent]] = []
-        for index, event in enumerate(events):
-            try:
-                judged = _judge(event, known, tx.now)
-            except Refusal as refusal:
-                results[index] = Result(UsageVerdict.REJECTED, refusal.message)
-                continue
-            if isinstance(judged, MatchedEvent):
-                matched.append((index, judged))
-            else:
-                waiting.append((index, judged))
-        await _store(tx, matched, waiting, results)
-    return [result for result in results if result is not None]
+        judged = _judged(events, await _look_up(tx, events), tx.now)
+        if any(isinstance(each, WaitingEvent) for each in judged):
+            await hold_inbox(tx)
+            judged = _judged(events, await _look_up(tx, events), tx.now)
+        results = await _store(tx, judged)
+        stored = sum(result.verdict in _STORED for result in results)
+        if stored:
+            await record(tx, "usage.record", None, {"stored": stored})
+        return results
 
 
-async def _store(
-    tx: WriteTransaction,
-    matched: list[tuple[int, MatchedEvent]],
-    waiting: list[tuple[int, WaitingEvent]],
-    results: list[Result | None],
-) -> None:
-    new = await insert_events(tx, [event for _, event in matched]) if matched else set()
-    kept = await insert_waiting(tx, [event for _, event in waiting]) if waiting else set()
-    for index, event in matched:
-        results[index] = Result(UsageVerdict.ACCEPTED) if event.id in new else _DUPLICATE
-    for index, event in waiting:
-        results[index] = Result(UsageVerdict.UNMATCHED, _WAITING) if event.id in kept else _DUPLICATE
+Judged = MatchedEvent | WaitingEvent | Result
 
 
+def _judged(events: Sequence[NewEvent], known: _Known, now: datetime) -> list[Judged]:
+    """What is to be stored of each event; a Result where that is nothing."""
+    judged: list[Judged] = []
+    for event in events:
+        try:
+            judged.append(_judge(event, known, now))
+        except Refusal as refusal:
+            judged.append(Result(UsageVerdict.REJECTED, refusal.message))
+    return judged
+
+
+async def _store(tx: WriteTransaction, judged: Sequence[Judged]) -> list[Result]:
+    matched = [each for each in judged if isinstance(each, MatchedEvent)]
+    waiting = [each for each in judged if isinstance(each, WaitingEvent)]
+    new = await insert_events(tx, matched) if matched else set()
+    kept = await insert_waiting(tx, waiting) if waiting else set()
+    results = []
+    for each in judged:
+        match each:
+            case MatchedEvent():
+                results.append(Result(UsageVerdict.ACCEPTED) if each.id in new else _DUPLICATE)
+            case WaitingEvent():
+                results.append(Result(UsageVerdict.UNMATCHED, _WAITING) if each.id in kept else _DUPLICATE)
+            case Result():
+                results.append(each)
+    return results
+
+
+_STORED = (UsageVerdict.ACCEPTED, UsageVerdict.UNMATCHED)
 _DUPLICATE = Result(UsageVerdict.DUPLICATE, "This source sent this event id before: nothing was added.")
 _WAITING = "Stored; it counts once a meter with this key and the customer that it names exist."
 
@@ -106,7 +127,9 @@ _WAITING = "Stored; it counts once a meter with this key and the customer that i
 async def _look_up(tx: WriteTransaction, events: Sequence[NewEvent]) -> _Known:
     subscriptions = await load_subscriptions(tx, _ids(event.subscription_id for event in events))
     customers = await load_customers(tx, _ids(event.customer_id for event in events))
-    external = sorted({event.external_customer_id for event in events if event.external_customer_id is not None})
+    external = sorted(
+        {normal(event.external_customer_id) for event in events if event.external_customer_id is not None}
+    )
     named = await load_customers_by_external_id(tx, external)
     meters = await load_meters_by_key(tx, sorted({event.meter for event in events}))
     default = (await load_default_customer(tx)).id
@@ -137,13 +160,13 @@ def _judge(event: NewEvent, known: _Known, now: datetime) -> MatchedEvent | Wait
     if len(properties) > PROPERTIES_MAX:
         raise Invalid(f"An event has at most {PROPERTIES_MAX} properties.")
     customer_id = _customer(event, known)
-    meter_id = known.meters.get(event.meter)
+    meter_id = known.meters.get(key(event.meter, "meter"))
     if customer_id is None or meter_id is None:
         return WaitingEvent(
             id=new_id(),
-            meter_key=text(event.meter, "meter", longest=100),
+            meter_key=event.meter,
             customer_id=customer_id,
-            external_customer_id=None if customer_id else event.external_customer_id,
+            external_customer_id=None if customer_id else normal(event.external_customer_id or ""),
             subscription_id=event.subscription_id,
             source=source,
             event_id=event_id,
