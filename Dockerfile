@@ -1,4 +1,4 @@
-# One image for all processes: `serve` unless told otherwise, `migrate`, `worker`.
+# One image for all processes: `serve` unless told otherwise, `migrate`.
 #
 #   docker build -t tallygate .
 #   docker run --rm -e DATABASE_URL=... tallygate migrate
@@ -28,7 +28,7 @@ ENV PATH=/opt/tallygate/.venv/bin:$PATH PYTHONPATH=/opt/tallygate PYTHONUNBUFFER
 WORKDIR /opt/tallygate
 USER 10001
 EXPOSE 8000
-# For `serve`; run `migrate` and `worker` with --no-healthcheck.
+# For `serve`; run anything else with --no-healthcheck.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \
     CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/livez', timeout=2)"]
 ENTRYPOINT ["tallygate"]

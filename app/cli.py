@@ -83,7 +83,7 @@ def migrate(
 
     def run() -> None:
         if database_url is None:
-            fail("Say which database: set TALLYGATE_MIGRATION_DATABASE_URL, or give --database-url.")
+            fail("Say which database: set TALLYGATE_MIGRATION_DATABASE_URL (or DATABASE_URL), or give --database-url.")
         with console.status("Migrating ..."):
             migrate_now(database_url)
         console.print(f"The database is at revision {head_revision()}.")
@@ -130,7 +130,10 @@ def settings_of_environment() -> "Settings":
     try:
         return Settings()
     except ValidationError as error:
-        problems = [f"  {_variable(problem['loc'])}: {problem['msg']}" for problem in error.errors()]
+        problems = [
+            f"  {_variable(problem['loc'])}: {problem['msg'].removeprefix('Value error, ')}"
+            for problem in error.errors()
+        ]
         fail("These settings are missing or wrong (docs/configuration.md):\n" + "\n".join(problems))
 
 

@@ -10,6 +10,8 @@ class Complaint(Exception):
 
 def complaint(error: BaseException) -> str | None:
     """The sentence, or None where the fault is ours and a traceback is right."""
-    if isinstance(error, Complaint | Refusal):
+    if isinstance(error, Refusal):
+        return f"{' '.join(error.path)}: {error.message}" if error.path else error.message
+    if isinstance(error, Complaint):
         return str(error)
     return installation.complaint(error)

@@ -63,7 +63,7 @@ def development_database(data_dir: Path, kept: Secrets) -> Generator[Development
 
     The embedded one is shared with whoever uses it meanwhile; the last to leave stops it.
     """
-    given = os.environ.get("DATABASE_URL") or os.environ.get("TALLYGATE_DATABASE_URL")
+    given = os.environ.get("TALLYGATE_DATABASE_URL") or os.environ.get("DATABASE_URL")
     if given:
         yield asyncio.run(_own_database(given, kept))
         return

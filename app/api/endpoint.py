@@ -19,6 +19,7 @@ from app.api import errors
 from app.api.authentication import Authenticator
 from app.api.errors import ApiError, BadUserInput, ErrorCode, Forbidden
 from app.api.graphiql import CONTENT_SECURITY_POLICY
+from app.api.ids import ORGANIZATION, type_id
 from app.api.limits import (
     GraphQLRequest,
     TooLarge,
@@ -103,6 +104,7 @@ class GraphQLEndpoint:
 
     async def _answer(self, request: Request, request_id: str) -> Answer:
         tenant = await self._authenticator.tenant(request.headers)
+        structlog.contextvars.bind_contextvars(organization_id=type_id(ORGANIZATION, tenant.organization_id))
         if request.method in _SAFE:
             given = _from_url(request.query_params)
         else:

@@ -60,12 +60,13 @@ class PageArguments:
 
 
 class Paged(FieldExtension):
-    """Gives a connection field its four arguments, and its resolver them as one: `page`."""
+    """Gives a connection field its four arguments, and its resolver them as one: `page`. Describes what lists share."""
 
     def apply(self, field: StrawberryField) -> None:
         """Put the four where the resolver says `page`."""
         arguments = []
         for argument in field.arguments:
+            argument.description = argument.description or _SHARED.get(argument.python_name)
             arguments += _PAGE if argument.python_name == "page" else [argument]
         field.arguments = arguments
 
@@ -76,6 +77,11 @@ class Paged(FieldExtension):
         page = PageArguments(**{argument.python_name: kwargs.pop(argument.python_name, None) for argument in _PAGE})
         return await next_(source, info, page=page, **kwargs)
 
+
+_SHARED: Final = {
+    "filter": "Which of them: all where it is left out.",
+    "order_by": "Which of them come first: the newest where it is left out.",
+}
 
 _PAGE: Final = [
     StrawberryArgument(

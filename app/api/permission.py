@@ -6,6 +6,7 @@ import strawberry
 import structlog
 from strawberry.extensions import FieldExtension
 from strawberry.extensions.field_extension import AsyncExtensionResolver
+from strawberry.types.field import StrawberryField
 
 from app.api.errors import Forbidden
 from app.api.tenancy import Context
@@ -43,6 +44,11 @@ class Writes(FieldExtension):
 
     def __init__(self, scope: str) -> None:
         self.scope = scope
+
+    def apply(self, field: StrawberryField) -> None:
+        """Describe the one argument that every mutation has by what it takes."""
+        for argument in field.arguments:
+            argument.description = cast("Any", argument.type).__strawberry_definition__.description
 
     async def resolve_async(
         self, next_: AsyncExtensionResolver, source: Any, info: strawberry.Info, **kwargs: Any

@@ -12,6 +12,7 @@ import strawberry
 from graphql import IntValueNode, StringValueNode, ValueNode, print_ast
 
 from app.domain.money import MINOR_MAX, is_currency
+from app.domain.period import shown
 from app.domain.text import METADATA_KEY_MAX, METADATA_KEYS_MAX, METADATA_VALUE_MAX
 
 MinorUnits = NewType("MinorUnits", int)
@@ -43,11 +44,6 @@ def parsed_instant(value: Any) -> datetime:
     if not INSTANT_MIN <= instant <= INSTANT_MAX:
         raise ValueError("Give an instant in the years 1000 to 9999.")
     return instant
-
-
-def shown_instant(value: datetime) -> str:
-    """The instant in UTC with a Z; its fraction only where there is one."""
-    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def parsed_decimal(value: Any) -> PythonDecimal:
@@ -144,7 +140,7 @@ SCALARS: Final[dict[object, Any]] = {
     datetime: strawberry.scalar(
         name="DateTime",
         description="An instant, RFC 3339, always rendered in UTC with a Z.",
-        serialize=shown_instant,
+        serialize=shown,
         parse_value=parsed_instant,
     ),
     PythonDecimal: strawberry.scalar(

@@ -104,7 +104,6 @@ class Context:
         if "db" in self.__dict__:
             await self.db.release(commit=False)
 
-
     async def leave(self) -> None:
         """Undo what is held, and let nothing be opened that nobody would end."""
         if "db" in self.__dict__:

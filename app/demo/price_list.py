@@ -12,63 +12,63 @@ from app.domain.usage import Aggregation
 from app.operations.meter.create import NewMeter
 from app.operations.plan.create import NewFeature, NewPlan
 
-DOCUMENTS: Final = "documents"
-TOKENS: Final = "ai_tokens"
-EXPORTS: Final = "exports"
-USERS: Final = "active_users"
-STORAGE: Final = "storage_gb"
-CONNECTIONS: Final = "connections"
-
 COMMUNITY, TEAM, BUSINESS, METERED, ENTERPRISE = "community", "team", "business", "metered", "enterprise"
 
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """A meter, how many events a subscription of usual size sends a day, of late and before, and how they look.
+    """A meter, how many events a day tell of it for one subscription, before and of late, and how the events look.
 
-    What is summed comes in portions, of late in smaller ones. Both numbers are None where each use is an event.
+    Sums come in portions, of late in smaller ones. What is counted comes as it is used: neither number matters.
     """
 
     meter: NewMeter
-    before: float | None
-    lately: float | None
+    before: float
+    lately: float
     traits: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def portions(self, is_recent: bool) -> float:
+        """How many events a day, of late or before."""
+        return self.lately if is_recent else self.before
 
 
 _REGIONS: Final = ("eu-central", "eu-central", "eu-west", "us-east")
 
-MEASURES: Final = (
-    Measure(
-        NewMeter(DOCUMENTS, "Documents rendered", "document", Aggregation.SUM, None),
-        0.3,
-        1.8,
-        {
-            "region": _REGIONS,
-            "endpoint": ("/v2/render", "/v2/render", "/v2/merge", "/v1/render"),
-            "format": ("pdf", "pdf", "docx", "html"),
-        },
-    ),
-    Measure(
-        NewMeter(TOKENS, "Machine reading", "token", Aggregation.SUM, None),
-        0.3,
-        1.3,
-        {"region": _REGIONS, "model": ("reader-small", "reader-small", "reader-large", "reader-vision")},
-    ),
-    Measure(
-        NewMeter(EXPORTS, "Exports to archives", "export", Aggregation.COUNT, None),
-        None,
-        None,
-        {"destination": ("s3", "sftp", "sharepoint"), "region": _REGIONS},
-    ),
-    Measure(
-        NewMeter(USERS, "Active users", "user", Aggregation.UNIQUE, "user_id"),
-        0.5,
-        0.5,
-        {"client": ("web", "web", "desktop", "mobile")},
-    ),
-    Measure(NewMeter(STORAGE, "Storage, at its highest", "GB", Aggregation.MAX, None), 0.1, 0.5, {"region": _REGIONS}),
-    Measure(NewMeter(CONNECTIONS, "Connected sources", "source", Aggregation.LATEST, None), 0.07, 0.25),
+DOCUMENTS: Final = Measure(
+    NewMeter("documents", "Documents rendered", "document", Aggregation.SUM, None),
+    0.22,
+    1.3,
+    {
+        "region": _REGIONS,
+        "endpoint": ("/v2/render", "/v2/render", "/v2/merge", "/v1/render"),
+        "format": ("pdf", "pdf", "docx", "html"),
+    },
 )
+TOKENS: Final = Measure(
+    NewMeter("ai_tokens", "Machine reading", "token", Aggregation.SUM, None),
+    0.22,
+    0.9,
+    {"region": _REGIONS, "model": ("reader-small", "reader-small", "reader-large", "reader-vision")},
+)
+EXPORTS: Final = Measure(
+    NewMeter("exports", "Exports to archives", "export", Aggregation.COUNT, None),
+    0,
+    0,
+    {"destination": ("s3", "sftp", "sharepoint"), "region": _REGIONS},
+)
+USERS: Final = Measure(
+    NewMeter("active_users", "Active users", "user", Aggregation.UNIQUE, "user_id"),
+    0.35,
+    0.9,
+    {"client": ("web", "web", "desktop", "mobile")},
+)
+STORAGE: Final = Measure(
+    NewMeter("storage_gb", "Storage, at its highest", "GB", Aggregation.MAX, None), 0.07, 0.3, {"region": _REGIONS}
+)
+CONNECTIONS: Final = Measure(
+    NewMeter("connections", "Connected sources", "source", Aggregation.LATEST, None), 0.05, 0.2
+)
+MEASURES: Final = (DOCUMENTS, TOKENS, EXPORTS, USERS, STORAGE, CONNECTIONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ class Offer:
     created: float = 0.0
     published: float | None = 0.0
     archived: float | None = None
-    uses: Mapping[str, float] = field(default_factory=dict)
+    uses: tuple[tuple[Measure, float], ...] = ()
 
     def is_open(self, share: float) -> bool:
         """Whether it can be subscribed to when that share of the history is over."""
@@ -114,14 +114,17 @@ class Offer:
 
 def offers(prices: Prices) -> tuple[Offer, ...]:
     """The whole price list, older versions of a plan before newer ones."""
-    team_uses = {DOCUMENTS: 2_300.0, STORAGE: 38.0, CONNECTIONS: 1.3}
+    by_team = (DOCUMENTS, 2_300), (STORAGE, 38), (CONNECTIONS, 1.3)
+    by_business = (DOCUMENTS, 19_000), (TOKENS, 2_400_000), (USERS, 22), (STORAGE, 180)
+    by_meter = (DOCUMENTS, 5_200), (TOKENS, 900_000), (EXPORTS, 12)
+    by_enterprise = (DOCUMENTS, 52_000), (USERS, 60), (CONNECTIONS, 9)
     return (
-        Offer(_community(prices), popularity=2, uses={DOCUMENTS: 220}),
-        Offer(_team_before(prices), 14, seats=(2, 28), archived=0.4, uses=team_uses),
-        Offer(_business(prices), 7, uses={DOCUMENTS: 19_000, TOKENS: 2_400_000, USERS: 22, STORAGE: 180}),
-        Offer(_pay_as_you_go(prices), 6, uses={DOCUMENTS: 5_200, TOKENS: 900_000, EXPORTS: 12}),
-        Offer(_enterprise(prices), 2, uses={DOCUMENTS: 52_000, USERS: 60, CONNECTIONS: 9}),
-        Offer(_team(prices), 14, seats=(2, 32), created=0.36, published=0.4, uses=team_uses),
+        Offer(_community(prices), 2, uses=((DOCUMENTS, 220),)),
+        Offer(_team_before(prices), 14, seats=(2, 28), archived=0.4, uses=by_team),
+        Offer(_business(prices), 7, uses=by_business),
+        Offer(_pay_as_you_go(prices), 6, uses=by_meter),
+        Offer(_enterprise(prices), 2, uses=by_enterprise),
+        Offer(_team(prices), 14, seats=(2, 32), created=0.36, published=0.4, uses=by_team),
         Offer(_team_next(prices), 0, created=0.97, published=None),
     )
 
@@ -252,17 +255,19 @@ def _boolean(key: str, name: str) -> NewFeature:
     return NewFeature(key, name, FeatureType.BOOLEAN, None, None, None, None)
 
 
-def _hard_quota(meter: str, name: str, included: int) -> NewFeature:
-    return NewFeature(meter, name, FeatureType.QUOTA, Enforcement.HARD, meter, Decimal(included), None)
+def _hard_quota(measure: Measure, name: str, included: int) -> NewFeature:
+    key = measure.meter.key
+    return NewFeature(key, name, FeatureType.QUOTA, Enforcement.HARD, key, Decimal(included), None)
 
 
-def _quota(meter: str, name: str, included: int, price: UsagePrice) -> NewFeature:
-    return NewFeature(meter, name, FeatureType.QUOTA, Enforcement.SOFT, meter, Decimal(included), price)
+def _quota(measure: Measure, name: str, included: int, price: UsagePrice) -> NewFeature:
+    key = measure.meter.key
+    return NewFeature(key, name, FeatureType.QUOTA, Enforcement.SOFT, key, Decimal(included), price)
 
 
-def _metered(meter: str, name: str, price: UsagePrice, included: int | None = None) -> NewFeature:
-    given = None if included is None else Decimal(included)
-    return NewFeature(meter, name, FeatureType.METERED, None, meter, given, price)
+def _metered(measure: Measure, name: str, price: UsagePrice, included: int | None = None) -> NewFeature:
+    key, given = measure.meter.key, None if included is None else Decimal(included)
+    return NewFeature(key, name, FeatureType.METERED, None, key, given, price)
 
 
 def _each(unit_price: Decimal) -> UsagePrice:

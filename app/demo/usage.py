@@ -9,10 +9,12 @@ from itertools import count
 from typing import Any, Final
 
 from app.demo import rhythm
-from app.demo.price_list import MEASURES, Measure
+from app.demo.price_list import Measure
 from app.demo.story import Contract, Deed, Story
 from app.domain.usage import OLDEST, Aggregation, UsageVerdict
 from app.operations.usage.record import EVENTS_MAX, NewEvent, record_usage
+
+DAYS_A_MONTH: Final = 30
 
 _SOURCE: Final = "collector"
 _COLLECTED: Final = timedelta(minutes=1)
@@ -31,21 +33,12 @@ class Day:
     people: float
 
 
-@dataclass(frozen=True, slots=True)
-class Stream:
-    """What a contract sends of a meter on a day: how many events, of what quantity, by how many users."""
-
-    events: int
-    quantity: float = 1
-    users: int = 0
-
-
 class Usage:
     """The company's collector of usage."""
 
     def __init__(self, story: Story) -> None:
         self._story = story
-        self._number = count(1)
+        self._numbers = count(1)
 
     def expect(self, day: date) -> None:
         """Record a day's usage in the night after it; today's, so far, now."""
@@ -81,58 +74,62 @@ class Usage:
         ended = contract.ends_at is not None and contract.ends_at < day.ends_at
         if ended or contract.started_at >= day.ends_at:
             return
-        for measure in MEASURES:
-            uses = contract.offer.uses.get(measure.meter.key)
-            if uses is not None:
-                yield from self._events(contract, measure, self._stream(contract, measure, uses, day), day)
+        for measure, uses in contract.offer.uses:
+            yield from self._events(contract, measure, uses, day)
 
-    def _stream(self, contract: Contract, measure: Measure, uses: float, day: Day) -> Stream:
-        random = self._story.random
-        grown = uses * contract.size * rhythm.growth(day.starts_at - contract.started_at)
-        portions = measure.lately if day.is_recent else measure.before
-        match measure.meter.aggregation:
-            case _ if portions is None:
-                return Stream(rhythm.whole(grown / 30 * day.people, random))
-            case Aggregation.SUM:
-                return Stream(rhythm.whole(portions * day.level, random), quantity=grown / 30 / portions)
-            case Aggregation.UNIQUE:
-                return Stream(rhythm.whole(portions * day.people, random), users=max(1, round(grown)))
-            case _:
-                return Stream(rhythm.whole(portions, random), quantity=grown)
-
-    def _events(self, contract: Contract, measure: Measure, stream: Stream, day: Day) -> Iterator[NewEvent]:
-        if stream.events == 0:
-            return
+    def _events(self, contract: Contract, measure: Measure, uses: float, day: Day) -> Iterator[NewEvent]:
         story, client = self._story, contract.client
-        for occurred_at in rhythm.instants(day.date, stream.events, story.zone, story.random):
+        number = self._number_of_events(contract, measure, uses, day)
+        if number == 0:
+            return
+        grown = _grown(contract, uses, day)
+        for occurred_at in rhythm.instants(day.date, number, story.zone, story.random):
             if contract.started_at <= occurred_at < day.ends_at:
                 yield NewEvent(
-                    event_id=f"{day.date:%Y%m%d}-{next(self._number):06}",
+                    event_id=f"{day.date:%Y%m%d}-{next(self._numbers):06}",
                     source=_SOURCE,
                     meter=measure.meter.key,
                     customer_id=client.id if client.external_id is None else None,
                     external_customer_id=client.external_id,
                     subscription_id=None,
-                    quantity=self._varied(measure, stream.quantity),
+                    quantity=self._quantity(measure, grown, day),
                     occurred_at=occurred_at,
-                    properties=self._properties(measure, stream.users),
+                    properties=self._properties(measure, grown),
                 )
 
-    def _varied(self, measure: Measure, quantity: float) -> Decimal:
+    def _number_of_events(self, contract: Contract, measure: Measure, uses: float, day: Day) -> int:
+        random, portions = self._story.random, measure.portions(day.is_recent)
+        match measure.meter.aggregation:
+            case Aggregation.SUM:
+                return rhythm.whole(portions * day.level, random)
+            case Aggregation.COUNT:
+                return rhythm.whole(_grown(contract, uses, day) / DAYS_A_MONTH * day.people, random)
+            case Aggregation.UNIQUE:
+                return rhythm.whole(portions * day.people, random)
+            case _:
+                return rhythm.whole(portions, random)
+
+    def _quantity(self, measure: Measure, grown: float, day: Day) -> Decimal:
         random = self._story.random
         match measure.meter.aggregation:
             case Aggregation.SUM:
-                return Decimal(max(1, round(quantity * random.uniform(0.6, 1.4))))
+                portion = grown / DAYS_A_MONTH / measure.portions(day.is_recent)
+                return Decimal(max(1, round(portion * random.uniform(0.6, 1.4))))
             case Aggregation.MAX:
-                return Decimal(round(quantity * random.uniform(0.97, 1.03) * 10)) / 10
+                return Decimal(round(grown * random.uniform(0.97, 1.03) * 10)) / 10
             case Aggregation.LATEST:
-                return Decimal(max(1, round(quantity)))
+                return Decimal(max(1, round(grown)))
             case _:
                 return Decimal(1)
 
-    def _properties(self, measure: Measure, users: int) -> dict[str, Any]:
+    def _properties(self, measure: Measure, grown: float) -> dict[str, Any]:
         random = self._story.random
         traits = {name: random.choice(values) for name, values in measure.traits.items()}
         if measure.meter.property is not None:
-            traits[measure.meter.property] = f"u-{random.randrange(users):04}"
+            traits[measure.meter.property] = f"u-{random.randrange(max(1, round(grown))):04}"
         return traits
+
+
+def _grown(contract: Contract, uses: float, day: Day) -> float:
+    """What a month comes to by now, for a contract of that size and age."""
+    return uses * contract.size * rhythm.growth(day.starts_at - contract.started_at)

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from app.domain.charge import ChargeLine, base_fee_line, prorated_base_fee_line, usage_line
 from app.domain.errors import Invalid
-from app.domain.money import MINOR_MAX
+from app.domain.money import MINOR_MAX, figure, plain
 from app.domain.period import Period
 from app.domain.plan import Plan
 from app.domain.proration import days_of
@@ -50,5 +50,5 @@ def proration_note(subscription: Subscription, lived: Period, whole: Period) -> 
 def _part(lived: Period, whole: Period, zone: ZoneInfo) -> str:
     days = days_of(lived, whole, zone)
     if days is None:
-        return f"{lived.seconds} of {whole.seconds} seconds"
+        return f"{figure(plain(lived.seconds))} of {figure(plain(whole.seconds))} seconds"
     return f"{days[0]} of {days[1]} days"

@@ -154,7 +154,7 @@ class Invoice:
         """The invoice, void for good; its number stays (M13). Raises InvalidState, also where money came in already."""
         self._to(InvoiceStatus.VOID, "voided")
         if self.amount_paid:
-            raise InvalidState("Part of it is paid: refund the payment or adjust the ledger instead.", "invoiceId")
+            raise InvalidState("Part of it is paid: adjust the ledger instead.", "invoiceId")
         return replace(self, status=InvoiceStatus.VOID, voided_at=at, version=self.version + 1)
 
     def deleted(self) -> None:

@@ -54,6 +54,11 @@ class Period:
         return Fraction((self.end - self.start) // _MICROSECOND, 1_000_000)
 
 
+def shown(instant: datetime) -> str:
+    """An instant as the API writes it: RFC 3339 in UTC with a Z."""
+    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
 def boundary(anchor: datetime, interval: Interval, count: int, index: int, zone: ZoneInfo) -> datetime:
     """`index` x `count` intervals after the anchor by the zone's wall clock, in UTC (M46, M49).
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from app.domain.errors import Invalid, InvalidState, VersionConflict
-from app.domain.period import Period, period_at
+from app.domain.period import Period, period_at, shown
 from app.domain.plan import Plan
 
 
@@ -112,7 +112,7 @@ class Subscription:
         current = self.current_period(now)
         if at < current.start:
             raise Invalid(
-                f"The current period began at {current.start.isoformat()}: give that instant or a later one.", "at"
+                f"The current period began at {shown(current.start)}: give that instant or a later one.", "at"
             )
         return at
 

@@ -29,7 +29,7 @@ class Timeouts:
     idle: int = 5_000
 
 
-ACQUIRE_SECONDS = 2.0
+ACQUIRE_SECONDS = 2
 
 GAVE_UP: Final = (
     asyncpg.QueryCanceledError,

@@ -1,7 +1,7 @@
 """Preparing a server for Tallygate, as its administrator, and saying what is wrong with one."""
 
 import asyncpg
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from app.store.connection import Unavailable
 from app.store.embedded import EmbeddedPostgresError
@@ -39,6 +39,8 @@ def complaint(error: BaseException) -> str | None:
     match error:
         case UnsafeDatabase() | EmbeddedPostgresError():
             return str(error)
+        case asyncpg.ClientConfigurationError() | ArgumentError():
+            return f"The database's address cannot be read: {error}. Give postgresql://user@host/database."
         case asyncpg.InvalidPasswordError() | asyncpg.InvalidAuthorizationSpecificationError():
             return f"The database refused the login: {error}. Check the user and password in DATABASE_URL."
         case asyncpg.InvalidCatalogNameError():

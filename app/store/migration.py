@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
@@ -58,5 +59,7 @@ def _config() -> Config:
 
 def _for_sqlalchemy(url: str) -> str:
     parts = urlsplit(url)
+    if parts.scheme not in ("postgresql", "postgres"):
+        raise ArgumentError(f"{parts.scheme or 'no scheme'} is no PostgreSQL")
     # A URL with an empty host, as for a Unix socket, keeps its two slashes only where a path follows.
     return urlunsplit(("postgresql+asyncpg", parts.netloc, parts.path, parts.query, ""))

@@ -43,6 +43,7 @@ class RequestIdMiddleware:
                 message["headers"] = [*message["headers"], *_HEADERS, (REQUEST_ID, request_id.encode())]
             await send(message)
 
+        structlog.contextvars.clear_contextvars()
         try:
             await self._app(scope, receive, send_with_headers)
         except Exception:

@@ -1,4 +1,4 @@
-"""What stories begin with: a catalog, a subscription, invoices, events; a clock that can be set; all rows seen at once."""
+"""What stories begin with: a catalog, a subscription, invoices, events; a clock to set; all rows at a glance."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -45,7 +45,9 @@ async def set_clock(administrator: asyncpg.Connection, caller: Caller, now: str)
 
 async def meter(caller: Caller, key: str = "calls", aggregation: str = "SUM", **more: Any) -> str:
     """A meter's id."""
-    made = await caller.change("meterCreate", {"key": key, "name": key, "aggregation": aggregation, **more}, "meter { id }")
+    made = await caller.change(
+        "meterCreate", {"key": key, "name": key, "aggregation": aggregation, **more}, "meter { id }"
+    )
     return made["meter"]["id"]
 
 
@@ -117,9 +119,7 @@ async def send(caller: Caller, *events: Mapping[str, Any]) -> list[str]:
 
 async def fingerprint(administrator: asyncpg.Connection, caller: Caller) -> dict[str, str]:
     """A checksum of every table's rows of an organization and of its children, past row security."""
-    whose = (
-        "(select organization_id from organizations where organization_id = $1 or parent_id = $1)"
-    )
+    whose = "(select organization_id from organizations where organization_id = $1 or parent_id = $1)"
     found = {}
     for table in TENANT_TABLES:
         found[table.name] = await administrator.fetchval(

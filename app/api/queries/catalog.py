@@ -1,6 +1,6 @@
 """Meters and plans."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import strawberry
 
@@ -31,7 +31,14 @@ class CatalogQueries:
         extensions=[Reads("plan:read")],
         description="A version of a plan; its newest version, whatever its status, where none is given.",
     )
-    async def plan(self, info: Info, key: str, version: int | None = strawberry.UNSET) -> Plan | None:
+    async def plan(
+        self,
+        info: Info,
+        key: Annotated[str, strawberry.argument(description="What all versions of the plan share.")],
+        version: Annotated[
+            int | None, strawberry.argument(description="Which of them; the newest where it is left out.")
+        ] = strawberry.UNSET,
+    ) -> Plan | None:
         """A plan version."""
         return await _plan(info, key, given(version))
 
@@ -40,7 +47,9 @@ class CatalogQueries:
         self,
         info: Info,
         page: PageArguments,
-        status: list[PlanStatus] | None = strawberry.UNSET,
+        status: Annotated[
+            list[PlanStatus] | None, strawberry.argument(description="In one of these.")
+        ] = strawberry.UNSET,
     ) -> Connection[Plan]:
         """A page of plan versions."""
         wanted = given(status)

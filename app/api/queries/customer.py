@@ -1,6 +1,6 @@
 """Customers."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import strawberry
 
@@ -26,8 +26,10 @@ class CustomerQueries:
     async def customer(
         self,
         info: Info,
-        id: strawberry.ID | None = strawberry.UNSET,
-        external_id: str | None = strawberry.UNSET,
+        id: Annotated[strawberry.ID | None, strawberry.argument(description="Its id, or else:")] = strawberry.UNSET,
+        external_id: Annotated[
+            str | None, strawberry.argument(description="The id that the organization's own system uses.")
+        ] = strawberry.UNSET,
     ) -> Customer | None:
         """A customer."""
         return await _customer(info, given(id), given(external_id))

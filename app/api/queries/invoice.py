@@ -1,6 +1,6 @@
 """Invoices."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import strawberry
 
@@ -25,7 +25,12 @@ class InvoiceQueries:
         description="An invoice by its id or number; null where there is none, or none that the credential may see.",
     )
     async def invoice(
-        self, info: Info, id: strawberry.ID | None = strawberry.UNSET, number: str | None = strawberry.UNSET
+        self,
+        info: Info,
+        id: Annotated[strawberry.ID | None, strawberry.argument(description="Its id, or else:")] = strawberry.UNSET,
+        number: Annotated[
+            str | None, strawberry.argument(description="Its number, as in INV-2026-0001.")
+        ] = strawberry.UNSET,
     ) -> Invoice | None:
         """An invoice."""
         return await _invoice(info, given(id), given(number))

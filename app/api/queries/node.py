@@ -1,6 +1,6 @@
 """Anything by its id."""
 
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import strawberry
 
@@ -43,14 +43,18 @@ class NodeQueries:
         extensions=[Reads("node:read")],
         description="Null for an unknown id and for another organization's id alike.",
     )
-    async def node(self, info: Info, id: strawberry.ID) -> Node | None:
+    async def node(
+        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="Of any type.")]
+    ) -> Node | None:
         """The record with that id."""
         return await _load(info, id)
 
     @strawberry.field(
         extensions=[Reads("node:read")], description="At most 100 records by id, in the ids' order; null as in `node`."
     )
-    async def nodes(self, info: Info, ids: list[strawberry.ID]) -> list[Node | None]:
+    async def nodes(
+        self, info: Info, ids: Annotated[list[strawberry.ID], strawberry.argument(description="Of any types.")]
+    ) -> list[Node | None]:
         """The records with those ids."""
         if len(ids) > NODES_MAX:
             raise BadUserInput(f"Ask for at most {NODES_MAX} ids.")

@@ -1,6 +1,6 @@
 """Subscriptions."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import strawberry
 
@@ -21,7 +21,9 @@ class SubscriptionQueries:
     @strawberry.field(
         extensions=[Reads("subscription:read")], description="A subscription by its id; null where there is none."
     )
-    async def subscription(self, info: Info, id: strawberry.ID) -> Subscription | None:
+    async def subscription(
+        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="Its id.")]
+    ) -> Subscription | None:
         """A subscription."""
         return await _subscription(info, id)
 

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from app.domain.errors import Invalid, NotFound
 from app.domain.invoice import BillingReason, Invoice, drafted
-from app.domain.period import Period
+from app.domain.period import Period, shown
 from app.domain.subscription import Subscription
 from app.domain.text import LONG_MAX, optional_text
 from app.store.audit import record
@@ -62,8 +62,7 @@ def _check_period(subscription: Subscription, period: Period) -> None:
     whole = subscription.whole_period(moment)
     if period not in (whole, subscription.lived(whole)):
         raise Invalid(
-            f"Give a period of the subscription: around that instant it is {whole.start.isoformat()}"
-            f" to {whole.end.isoformat()}.",
+            f"Give a period of the subscription: around that instant it is {shown(whole.start)} to {shown(whole.end)}.",
             "period",
         )
 

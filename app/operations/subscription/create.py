@@ -81,7 +81,10 @@ async def _plan(tx: WriteTransaction, key: str, version: int | None) -> Plan:
     plan = await load_plan_by_key(tx, key, version, statuses=[PlanStatus.ACTIVE])
     if plan is None:
         raise NotFound(
-            "No active plan has this key." if version is None else "No plan has this key and version.", "planKey"
+            "No active plan has this key: publish a version of it first."
+            if version is None
+            else "No plan has this key and version.",
+            "planKey",
         )
     if plan.status != PlanStatus.ACTIVE:
         raise InvalidState(

@@ -31,7 +31,7 @@ async def test_a_customer_is_stored_as_it_was_given(owner: Caller) -> None:
         "updatedAt": made["createdAt"],
         "address": {**given["address"], "line2": None, "region": None},
     }
-    read = f"{{ byId: customer(id: $id) {{ ...F }} byOwn: customer(externalId: $own) {{ ...F }} node(id: $id) {{ ...F }} }}"
+    read = "{ byId: customer(id: $id) { ...F } byOwn: customer(externalId: $own) { ...F } node(id: $id) { ...F } }"
     fragment = " fragment F on Customer " + SELECT.removeprefix("customer ")
     found = await owner.data(f"query($id: ID!, $own: String!) {read}{fragment}", id=made["id"], own="frobozz-77")
     assert found == {"byId": made, "byOwn": made, "node": made}

@@ -62,7 +62,9 @@ async def test_a_change_that_breaks_a_rule_changes_nothing(
     customer_id = await customer(owner, **BEFORE)
     refused = await owner.attempt("customerUpdate", {"customerId": customer_id, **change}, "customer { id }")
     assert refusal(refused) == (code, path)
-    kept = await owner.data(f"query($id: ID!) {{ {SELECT.replace('customer', 'customer(id: $id)', 1)} }}", id=customer_id)
+    kept = await owner.data(
+        f"query($id: ID!) {{ {SELECT.replace('customer', 'customer(id: $id)', 1)} }}", id=customer_id
+    )
     assert kept["customer"] == BEFORE
 
 

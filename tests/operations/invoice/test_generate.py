@@ -7,9 +7,10 @@ import asyncpg
 import pytest
 
 from tests.caller import Caller
-from tests.operations.steps import codes, customer, meter, plan, refusal, send, set_clock, soft_quota, subscription
+from tests.operations.steps import codes, customer, meter, plan, refusal, send, soft_quota, subscription
 
-LINES = "invoice { lineItems { kind featureKey quantity unitPrice amount { amount } explanation { used included billable exact rounding plan { key version } steps { quantity unitPrice amount } } } total { amount } }"
+LINES = """invoice { lineItems { kind featureKey quantity unitPrice amount { amount } explanation {
+used included billable exact rounding plan { key version } steps { quantity unitPrice amount } } } total { amount } }"""
 
 
 def priced(key: str, meter_key: str, model: str, tiers: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
@@ -150,7 +151,8 @@ async def test_a_draft_that_breaks_a_rule_is_refused_where_it_does(
 async def test_an_empty_draft_is_for_the_customer_that_is_named(tester: Caller) -> None:
     """In that customer's currency; the default customer where none is named."""
     customer_id = await customer(tester, currency="JPY")
-    select = "invoice { customer { id isDefault } subscription { id } reason total { amount currency } notes lineItems { id } }"
+    select = """invoice { customer { id isDefault } subscription { id } reason total { amount currency } notes
+    lineItems { id } }"""
     made = await tester.change("invoiceGenerate", {"customerId": customer_id, "notes": "Danke \n bis bald"}, select)
     assert made["invoice"] == {
         "customer": {"id": customer_id, "isDefault": False},
@@ -177,6 +179,8 @@ async def test_an_amount_beyond_the_bounds_is_refused_and_nothing_is_stored(test
     subscription_id = await subscription(tester, quantity=1_000_000)
     refused = await tester.attempt("invoiceGenerate", {"subscriptionId": subscription_id}, "invoice { id }")
     assert codes(refused) == ["INVALID"]
-    answer = await tester.ask("query($id: ID!) { subscription(id: $id) { upcomingInvoice { total { amount } } } }", id=subscription_id)
+    answer = await tester.ask(
+        "query($id: ID!) { subscription(id: $id) { upcomingInvoice { total { amount } } } }", id=subscription_id
+    )
     assert [error["extensions"]["code"] for error in answer["errors"]] == ["BAD_USER_INPUT"]
     assert (await tester.data("{ invoices { totalCount } }"))["invoices"]["totalCount"] == 0

@@ -67,7 +67,12 @@ async def test_finalizing_numbers_locks_and_charges(tester: Caller) -> None:
 
 @pytest.mark.parametrize(
     ("days", "due"),
-    [(None, "2026-06-19T00:00:00Z"), (0, "2026-05-20T00:00:00Z"), (1, "2026-05-21T00:00:00Z"), (3650, "2036-05-17T00:00:00Z")],
+    [
+        (None, "2026-06-19T00:00:00Z"),
+        (0, "2026-05-20T00:00:00Z"),
+        (1, "2026-05-21T00:00:00Z"),
+        (3650, "2036-05-17T00:00:00Z"),
+    ],
 )
 async def test_the_due_date_is_so_many_days_on(tester: Caller, days: int | None, due: str) -> None:
     """30 where it is left out or null; 0 is due at once."""
@@ -92,7 +97,9 @@ async def test_a_refused_finalize_burns_no_number(tester: Caller, given: dict[st
     invoice_id = await draft(tester, 7)
     refused = await tester.attempt("invoiceFinalize", {"invoiceId": invoice_id, **given}, "invoice { id }")
     assert refusal(refused) == (code, path)
-    final = await tester.change("invoiceFinalize", {"invoiceId": invoice_id, "expectedVersion": 2}, "invoice { number }")
+    final = await tester.change(
+        "invoiceFinalize", {"invoiceId": invoice_id, "expectedVersion": 2}, "invoice { number }"
+    )
     assert final["invoice"]["number"] == "INV-2026-0001"
 
 
@@ -116,8 +123,14 @@ async def test_a_total_below_0_is_not_finalized(tester: Caller) -> None:
     [
         ([None], [("PAID", "PAID", 777, 0, 0)]),
         ([777], [("PAID", "PAID", 777, 0, 0)]),
-        ([7, 70, 700], [("FINALIZED", "PARTIALLY_PAID", 7, 770, 770), ("FINALIZED", "PARTIALLY_PAID", 77, 700, 700),
-                        ("PAID", "PAID", 777, 0, 0)]),
+        (
+            [7, 70, 700],
+            [
+                ("FINALIZED", "PARTIALLY_PAID", 7, 770, 770),
+                ("FINALIZED", "PARTIALLY_PAID", 77, 700, 700),
+                ("PAID", "PAID", 777, 0, 0),
+            ],
+        ),
         ([7, None], [("FINALIZED", "PARTIALLY_PAID", 7, 770, 770), ("PAID", "PAID", 777, 0, 0)]),
         # What is paid beyond the total is the customer's credit.
         ([1000], [("PAID", "PAID", 777, 0, -223)]),
@@ -218,9 +231,7 @@ async def test_the_dispute_story_ends_in_0(tester: Caller) -> None:
     """Golden: charged 9900, voided, charged again, paid: +9900, -9900, +9900, -9900 -> 0."""
     await tester.change("invoiceVoid", {"invoiceId": await finalized(tester, 9900)}, "invoice { id }")
     await tester.change("invoiceMarkPaid", {"invoiceId": await finalized(tester, 9900)}, "invoice { id }")
-    found = await tester.data(
-        "{ ledgerEntries { nodes { type runningBalance { amount } } } balances { amount } }"
-    )
+    found = await tester.data("{ ledgerEntries { nodes { type runningBalance { amount } } } balances { amount } }")
     assert [(node["type"], node["runningBalance"]["amount"]) for node in found["ledgerEntries"]["nodes"][::-1]] == [
         ("CHARGE", 9900),
         ("CREDIT", 0),

@@ -78,7 +78,9 @@ async def test_totals_follow_each_line(owner: Caller) -> None:
         ({"invoiceId": "inv_01h455vb4pex5vsknk084sn02q"}, "NOT_FOUND", "invoiceId"),
     ],
 )
-async def test_a_line_that_breaks_a_rule_is_not_added(owner: Caller, given: dict[str, Any], code: str, path: str) -> None:
+async def test_a_line_that_breaks_a_rule_is_not_added(
+    owner: Caller, given: dict[str, Any], code: str, path: str
+) -> None:
     """The draft stays as it was."""
     invoice_id = await draft(owner, 7)
     line = {"invoiceId": invoice_id, "description": "By hand", "unitPrice": "700", **given}
@@ -136,5 +138,7 @@ async def test_ten_who_add_a_line_at_once_add_ten(owner: Caller) -> None:
     assert (found["version"], found["total"]["amount"]) == (11, 70)
     assert [each["sortOrder"] for each in found["lineItems"]] == list(range(10))
     expecting = {**line, "expectedVersion": 11}
-    answers = await asyncio.gather(*(owner.attempt("invoiceLineItemAdd", expecting, "invoice { id }") for _ in range(10)))
+    answers = await asyncio.gather(
+        *(owner.attempt("invoiceLineItemAdd", expecting, "invoice { id }") for _ in range(10))
+    )
     assert sorted(codes(answer) for answer in answers) == [[]] + [["VERSION_CONFLICT"]] * 9

@@ -30,8 +30,10 @@ async def adjust(caller: Caller, amount: int, **more: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("amount", "debit", "credit"), [(77, 77, 0), (-77, 0, 77), (MOST, MOST, 0), (-MOST, 0, MOST)])
-async def test_an_adjustment_raises_or_lowers_what_is_owed(tester: Caller, amount: int, debit: int, credit: int) -> None:
-    """Positive is a debit, negative a credit; it counts now for the default customer where nothing else is said (E8)."""
+async def test_an_adjustment_raises_or_lowers_what_is_owed(
+    tester: Caller, amount: int, debit: int, credit: int
+) -> None:
+    """Positive is a debit, negative a credit; for the default customer, now, where nothing else is said (E8)."""
     entry = (await adjust(tester, amount))["ledgerEntry"]
     assert entry == {
         "type": "ADJUSTMENT",
@@ -63,7 +65,9 @@ async def test_an_adjustment_that_breaks_a_rule_posts_nothing(
     tester: Caller, change: dict[str, Any], code: str, path: str
 ) -> None:
     """0 changes nothing and is refused; so is what names nobody's customer or invoice."""
-    payload = await tester.attempt("ledgerAdjust", {"amount": 7, "currency": "USD", "description": "x", **change}, SELECT)
+    payload = await tester.attempt(
+        "ledgerAdjust", {"amount": 7, "currency": "USD", "description": "x", **change}, SELECT
+    )
     assert (payload["ledgerEntry"], refusal(payload)) == (None, (code, path))
     assert await tester.data("{ ledgerEntries { totalCount } balances { amount } }") == {
         "ledgerEntries": {"totalCount": 0},
@@ -99,7 +103,9 @@ async def test_each_currency_has_its_own_balance(tester: Caller) -> None:
     """Nothing is converted; balances come in the order of their codes."""
     for amount, currency in [(7, "USD"), (-70, "JPY"), (700, "USD"), (1, "KWD")]:
         await adjust(tester, amount, currency=currency)
-    found = await tester.data("{ balances { amount currency decimal } customers { nodes { balances { amount currency } } } }")
+    found = await tester.data(
+        "{ balances { amount currency decimal } customers { nodes { balances { amount currency } } } }"
+    )
     assert found["balances"] == [
         {"amount": -70, "currency": "JPY", "decimal": "-70"},
         {"amount": 1, "currency": "KWD", "decimal": "0.001"},
@@ -178,7 +184,7 @@ BEGIN = datetime.fromisoformat("2026-01-01T00:00:00+00:00")
 HOURS = st.integers(-500, 500)
 POSTING = st.tuples(
     st.integers(0, 2),
-    st.integers(-10**9, 10**9).filter(bool),
+    st.integers(-(10**9), 10**9).filter(bool),
     st.sampled_from(["USD", "JPY"]),
     st.one_of(st.none(), HOURS),
     HOURS,
@@ -191,7 +197,10 @@ async def bookkeeper(founder: Founder) -> Caller:
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(history=st.lists(POSTING, max_size=12), questions=st.lists(st.tuples(st.none() | HOURS, st.none() | HOURS), max_size=6))
+@given(
+    history=st.lists(POSTING, max_size=12),
+    questions=st.lists(st.tuples(st.none() | HOURS, st.none() | HOURS), max_size=6),
+)
 async def test_balances_are_a_replay_from_zero(
     bookkeeper: Caller,
     database: Database,
@@ -199,7 +208,7 @@ async def test_balances_are_a_replay_from_zero(
     history: list[tuple[int, int, str, int | None, int]],
     questions: list[tuple[int | None, int | None]],
 ) -> None:
-    """B2: after any history, told in any order of time, each balance at any two instants is the sum of what they let in."""
+    """B2: after any history, told in any order of time, each balance is the sum of what its two instants let in."""
     caller = bookkeeper
     ids = [uuid_of(CUSTOMER, await customer(caller)) for _ in range(3)]
     oracle: list[tuple[int, str, int, datetime, datetime]] = []
@@ -246,7 +255,9 @@ async def test_the_whole_life_of_invoices_keeps_the_books(tester: Caller, admini
                 await tester.change("invoiceVoid", {"invoiceId": invoice_id}, "invoice { id }")
             case 1:
                 for amount in (7, 1000):
-                    await tester.change("invoiceMarkPaid", {"invoiceId": invoice_id, "amount": amount}, "invoice { id }")
+                    await tester.change(
+                        "invoiceMarkPaid", {"invoiceId": invoice_id, "amount": amount}, "invoice { id }"
+                    )
             case _:
                 await adjust(tester, -70, invoiceId=invoice_id)
     await check_books(administrator, tester)

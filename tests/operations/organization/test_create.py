@@ -13,20 +13,32 @@ parent { id } address { country } }"""
 
 async def test_a_child_is_made_whole_and_entered(owner: Caller) -> None:
     """It has a customer, itself, and is entered with X-Organization-ID; inside, its own rows are all there is."""
-    new = {"legalName": "Child AG", "mode": "TEST", "testClock": "2026-02-03T04:05:06Z", "defaultCurrency": "CHF",
-           "timeZone": "Europe/Zurich", "address": {"country": "CH"}}
+    new = {
+        "legalName": "Child AG",
+        "mode": "TEST",
+        "testClock": "2026-02-03T04:05:06Z",
+        "defaultCurrency": "CHF",
+        "timeZone": "Europe/Zurich",
+        "address": {"country": "CH"},
+    }
     made = (await owner.change("organizationCreate", new, SELECT))["organization"]
     assert made == {
-        **new, "id": made["id"], "metadata": {}, "doingBusinessAs": None, "legalDocument": None,
+        **new,
+        "id": made["id"],
+        "metadata": {},
+        "doingBusinessAs": None,
+        "legalDocument": None,
         "parent": {"id": owner.organization_id},
     }
     child = Caller(owner.http, owner.api_key, made["id"], owner.database, {"x-organization-id": made["id"]})
-    inside = await child.data("{ organization { legalName } customers { nodes { name currency isDefault createdAt } } }")
+    inside = await child.data(
+        "{ organization { legalName } customers { nodes { name currency isDefault createdAt } } }"
+    )
     assert inside == {
         "organization": {"legalName": "Child AG"},
-        "customers": {"nodes": [
-            {"name": "Child AG", "currency": "CHF", "isDefault": True, "createdAt": "2026-02-03T04:05:06Z"}
-        ]},
+        "customers": {
+            "nodes": [{"name": "Child AG", "currency": "CHF", "isDefault": True, "createdAt": "2026-02-03T04:05:06Z"}]
+        },
     }
 
 
@@ -71,8 +83,14 @@ async def test_null_takes_away_and_what_is_left_out_stays(
     owner: Caller, change: dict[str, Any], after: dict[str, Any]
 ) -> None:
     """Each field that is named changes, and no other does."""
-    before = {"legalName": "Xyzzy", "doingBusinessAs": "Xy", "legalDocument": "DE123456789",
-              "address": {"country": "DE"}, "timeZone": "Europe/Berlin", "metadata": {"k": "v"}}
+    before = {
+        "legalName": "Xyzzy",
+        "doingBusinessAs": "Xy",
+        "legalDocument": "DE123456789",
+        "address": {"country": "DE"},
+        "timeZone": "Europe/Berlin",
+        "metadata": {"k": "v"},
+    }
     await owner.change("organizationUpdate", before, "organization { id }")
     select = "organization { legalName doingBusinessAs legalDocument address { country } timeZone metadata }"
     updated = await owner.change("organizationUpdate", change, select)
@@ -82,4 +100,7 @@ async def test_null_takes_away_and_what_is_left_out_stays(
 @pytest.mark.parametrize("field", ["legalName", "timeZone"])
 async def test_what_an_organization_needs_cannot_be_taken_away(owner: Caller, field: str) -> None:
     """null is refused where there must be a value."""
-    assert refusal(await owner.attempt("organizationUpdate", {field: None}, "organization { id }")) == ("INVALID", field)
+    assert refusal(await owner.attempt("organizationUpdate", {field: None}, "organization { id }")) == (
+        "INVALID",
+        field,
+    )

@@ -90,8 +90,16 @@ QUOTA = soft_quota("calls")
         ({"features": [{**QUOTA, "type": "BOOLEAN"}]}, "INVALID", "enforcement"),
         ({"features": [{**QUOTA, "type": "METERED"}]}, "INVALID", "enforcement"),
         ({"features": [{**QUOTA, "price": {"model": "PER_UNIT", "tiers": []}}]}, "INVALID", "tiers"),
-        ({"features": [{**QUOTA, "price": {"model": "PACKAGE", "tiers": [{"unitPrice": "1"}]}}]}, "INVALID", "packageSize"),
-        ({"features": [{**QUOTA, "price": {"model": "PER_UNIT", "tiers": [{"unitPrice": "-1"}]}}]}, "INVALID", "unitPrice"),
+        (
+            {"features": [{**QUOTA, "price": {"model": "PACKAGE", "tiers": [{"unitPrice": "1"}]}}]},
+            "INVALID",
+            "packageSize",
+        ),
+        (
+            {"features": [{**QUOTA, "price": {"model": "PER_UNIT", "tiers": [{"unitPrice": "-1"}]}}]},
+            "INVALID",
+            "unitPrice",
+        ),
         (
             {"features": [{**QUOTA, "price": {"model": "PER_UNIT", "tiers": [{"unitPrice": "0.1234567890123"}]}}]},
             "INVALID",
@@ -107,8 +115,11 @@ async def test_a_plan_that_breaks_a_rule_is_refused_where_it_does(
     new = {"key": "pro", "name": "Pro", "currency": "USD", "basePrice": 9900, **given}
     refused = await owner.attempt("planCreate", new, "plan { id }")
     assert refusal(refused) == (code, path)
-    made = await owner.change("planCreate", {**new, "key": "pro", "name": "Pro", "description": None,
-                                             "basePrice": 1, "intervalCount": 1, "features": []}, "plan { version }")
+    made = await owner.change(
+        "planCreate",
+        {**new, "key": "pro", "name": "Pro", "description": None, "basePrice": 1, "intervalCount": 1, "features": []},
+        "plan { version }",
+    )
     assert made["plan"]["version"] == 1
 
 
@@ -118,7 +129,8 @@ async def test_the_newest_version_answers_for_its_key(owner: Caller) -> None:
     await plan(owner, "pro", 2)
     found = await owner.data(
         """{ newest: plan(key: "pro") { version } first: plan(key: "pro", version: 1) { basePrice { amount } }
-        third: plan(key: "pro", version: 3) { id } zero: plan(key: "pro", version: 0) { id } none: plan(key: "x") { id } }"""
+        third: plan(key: "pro", version: 3) { id }
+        zero: plan(key: "pro", version: 0) { id } none: plan(key: "x") { id } }"""
     )
     assert found == {
         "newest": {"version": 2},

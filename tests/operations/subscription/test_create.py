@@ -51,7 +51,9 @@ async def test_periods_are_counted_from_the_anchor_and_cut_by_the_start(
 ) -> None:
     """Month ends are clamped from the anchor (M46); the first period begins with the subscription."""
     await plan(tester)
-    made = await tester.change("subscriptionCreate", {"planKey": "pro", "startAt": start, "billingAnchor": anchor}, SELECT)
+    made = await tester.change(
+        "subscriptionCreate", {"planKey": "pro", "startAt": start, "billingAnchor": anchor}, SELECT
+    )
     assert tuple(made["subscription"]["currentPeriod"].values()) == period
 
 
@@ -63,7 +65,7 @@ async def test_periods_are_counted_from_the_anchor_and_cut_by_the_start(
         # 11 of the 31 days from 30 April (31 is clamped) to 31 May: 9900 x 11/31 = 3512.90
         ("2026-01-31T00:00:00Z", 3513, "Prorated: started on 2026-05-20 (11 of 31 days)"),
         # 18 hours of 30 days: 9900 x 64,800/2,592,000 = 247.5
-        ("2026-04-20T18:00:00Z", 248, "Prorated: started on 2026-05-20 (64800 of 2592000 seconds)"),
+        ("2026-04-20T18:00:00Z", 248, "Prorated: started on 2026-05-20 (64,800 of 2,592,000 seconds)"),
         (None, 9900, None),
     ],
 )

@@ -1,11 +1,13 @@
 """usage.record: events in, each counted once."""
 
 import asyncio
+from decimal import Decimal
 from typing import Any
 
 import asyncpg
 import pytest
 
+from app.operations.usage.record import NewEvent, record_usage
 from app.store.tenancy import Database
 from tests.caller import Caller
 from tests.operations.steps import codes, customer, database_of, meter, plan, send, set_clock, soft_quota, subscription
@@ -40,7 +42,7 @@ async def subscribed(caller: Caller) -> str:
     ],
 )
 async def test_events_become_one_quantity(tester: Caller, aggregation: str, value: str) -> None:
-    """Each aggregation, exact to the last decimal; of no events it is 0. It is what is shown, invoiced and previewed."""
+    """Each aggregation, exact to the last decimal; of no events 0. It is what is shown, invoiced and previewed."""
     more = {"property": "user"} if aggregation == "UNIQUE" else {}
     await meter(tester, "calls", aggregation, **more)
     await plan(tester, "pro", 0, soft_quota("calls"))
@@ -165,10 +167,6 @@ async def test_an_open_call_keeps_a_meter_waiting_until_its_events_are_there(
     tester: Caller, database: Database
 ) -> None:
     """The meter's transaction waits for a call that keeps an event for it, and matches that event."""
-    from app.operations.usage.record import NewEvent, record_usage
-
-    from decimal import Decimal
-
     sender = database_of(database, tester)
     await sender.hold_write()
     event = NewEvent("held", "api", "calls", None, None, None, Decimal(1), None, None)
@@ -243,7 +241,9 @@ async def test_a_foreign_id_is_rejected_like_an_unknown_one(tester: Caller, stra
     select = "results { verdict message }"
     for name in foreign:
         answers = [
-            await tester.change("usageRecord", {"events": [{"eventId": "e", "meter": "calls", name: ids[name]}]}, select)
+            await tester.change(
+                "usageRecord", {"events": [{"eventId": "e", "meter": "calls", name: ids[name]}]}, select
+            )
             for ids in (foreign, unknown)
         ]
         assert answers[0] == answers[1]
@@ -267,7 +267,9 @@ async def test_an_event_before_any_subscription_counts_for_the_first_that_covers
     await meter(tester)
     await plan(tester, "pro", 0, soft_quota("calls"))
     await plan(tester, "deaf", 0)
-    assert await send(tester, {"meter": "calls", "quantity": "42", "occurredAt": "2026-05-10T00:00:00Z"}) == ["ACCEPTED"]
+    assert await send(tester, {"meter": "calls", "quantity": "42", "occurredAt": "2026-05-10T00:00:00Z"}) == [
+        "ACCEPTED"
+    ]
     too_late = await subscription(tester, startAt="2026-05-11T00:00:00Z")
     deaf = await subscription(tester, "deaf", startAt="2026-05-01T00:00:00Z")
     first = await subscription(tester, startAt="2026-05-10T00:00:00Z")
@@ -289,7 +291,9 @@ async def test_an_event_is_carried_by_what_covers_it_when_it_comes(
     other = await customer(tester, externalId="other-1")
     ended = await subscription(tester, startAt="2026-05-01T00:00:00Z")
     await tester.change(
-        "subscriptionCancel", {"subscriptionId": ended, "timing": "AT", "at": "2026-05-10T00:00:00Z"}, "subscription { id }"
+        "subscriptionCancel",
+        {"subscriptionId": ended, "timing": "AT", "at": "2026-05-10T00:00:00Z"},
+        "subscription { id }",
     )
     first, second = await subscription(tester, startAt="2026-05-05T00:00:00Z"), await subscription(tester)
     others = await subscription(tester, customerId=other)
@@ -302,7 +306,9 @@ async def test_an_event_is_carried_by_what_covers_it_when_it_comes(
         {"meter": "calls", "customerId": other, "occurredAt": "2026-05-19T00:00:00Z"},
     )
     found = await tester.data("{ usageEvents { nodes { eventId subscription { id } } } }")
-    carried = {node["eventId"]: node["subscription"] and node["subscription"]["id"] for node in found["usageEvents"]["nodes"]}
+    carried = {
+        node["eventId"]: node["subscription"] and node["subscription"]["id"] for node in found["usageEvents"]["nodes"]
+    }
     assert carried == {"event-0": ended, "event-1": first, "event-2": second, "event-3": others, "event-4": None}
 
 

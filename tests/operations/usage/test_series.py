@@ -1,5 +1,6 @@
 """Usage over time: buckets by the local calendar, without a gap and without losing an event."""
 
+import itertools
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
@@ -87,7 +88,7 @@ AUTUMN = ("Europe/Berlin", "2026-10-27T00:00:00Z", "2026-10-23T22:00:00Z", "2026
             "HOUR",
             ["10-24T23:00", "10-25T00:00", "10-25T01:00"],
         ),
-        # Lord Howe moves by half an hour: the hour on which it does lasts 90 minutes, the others begin at the full hour.
+        # Lord Howe moves by half an hour: the hour on which it does lasts 90 minutes.
         (
             "Australia/Lord_Howe",
             "2026-04-05T00:00:00Z",
@@ -121,8 +122,22 @@ AUTUMN = ("Europe/Berlin", "2026-10-27T00:00:00Z", "2026-10-23T22:00:00Z", "2026
             "MONTH",
             ["10-01T04:00", "11-01T04:00"],
         ),
-        ("UTC", "2026-05-20T00:00:00Z", "2026-05-19T23:58:00Z", "2026-05-20T00:00:00Z", "MINUTE", ["05-19T23:58", "05-19T23:59"]),
-        ("Asia/Tokyo", "2026-05-20T00:00:00Z", "2026-05-01T00:00:01Z", "2026-05-19T11:00:00Z", "TOTAL", ["05-01T00:00:01"]),
+        (
+            "UTC",
+            "2026-05-20T00:00:00Z",
+            "2026-05-19T23:58:00Z",
+            "2026-05-20T00:00:00Z",
+            "MINUTE",
+            ["05-19T23:58", "05-19T23:59"],
+        ),
+        (
+            "Asia/Tokyo",
+            "2026-05-20T00:00:00Z",
+            "2026-05-01T00:00:01Z",
+            "2026-05-19T11:00:00Z",
+            "TOTAL",
+            ["05-01T00:00:01"],
+        ),
     ],
 )
 async def test_buckets_follow_the_local_calendar_and_hold_every_event(
@@ -130,8 +145,11 @@ async def test_buckets_follow_the_local_calendar_and_hold_every_event(
 ) -> None:
     """With an event at the first and last instant of each bucket, each holds two, wherever the clock jumps."""
     begins = [instant(f"2026-{text}Z") for text in starts]
-    edges = [at for begin, stop in zip(begins, [*begins[1:], instant(end)], strict=True)
-             for at in (begin, stop - timedelta(microseconds=1))]
+    edges = [
+        at
+        for begin, stop in zip(begins, [*begins[1:], instant(end)], strict=True)
+        for at in (begin, stop - timedelta(microseconds=1))
+    ]
     recent = [at for at in edges if at >= instant(now) - timedelta(days=35)]
     caller = await counting(founder, zone, now, *(at.isoformat() for at in recent))
     found = await series(caller, start, end, window)
@@ -224,10 +242,14 @@ async def test_a_series_beyond_its_bounds_is_bad_input(
 
 
 async def test_every_zone_that_is_taken_can_be_counted_in(founder: Founder, administrator: asyncpg.Connection) -> None:
-    """The zones that an organization may choose are the ones that a series is reckoned in, whatever the database knows."""
+    """The zones that an organization may choose are reckoned in by us, whatever the database knows."""
     caller = await counting(founder, "UTC", "2026-05-20T00:00:00Z", "2026-05-19T23:59:59Z")
     known = {row[0] for row in await administrator.fetch("select name from pg_timezone_names")}
-    for zone in [*sorted(available_timezones() - known - {"localtime", "Factory"})[:5], "America/Coyhaique", "Asia/Kolkata"]:
+    for zone in [
+        *sorted(available_timezones() - known - {"localtime", "Factory"})[:5],
+        "America/Coyhaique",
+        "Asia/Kolkata",
+    ]:
         await caller.change("organizationUpdate", {"timeZone": zone}, "organization { id }")
         found = await series(caller, "2026-05-18T00:00:00Z", "2026-05-20T00:00:00Z", "DAY")
         assert (found["total"], sum(bucket["events"] for bucket in found["buckets"])) == ("1", 1)
@@ -248,12 +270,12 @@ ZONES = sorted(available_timezones() - {"localtime", "Factory"})
 @example("Pacific/Apia", UsageWindow.DAY, datetime(2011, 12, 29), 72)
 @example("Antarctica/Troll", UsageWindow.HOUR, datetime(2026, 3, 29), 48)
 def test_buckets_tile_their_period_in_every_zone(zone: str, window: UsageWindow, start: datetime, hours: int) -> None:
-    """Each bucket begins where the one before ends, is not empty, and begins at a full hour, day or month by the clock."""
+    """Each bucket begins where the one before ends, is not empty, and begins at a full hour, day or month."""
     period = Period(start.replace(tzinfo=UTC), start.replace(tzinfo=UTC) + timedelta(hours=hours))
     buckets = bucket_periods(period, window, ZoneInfo(zone), 5_000)
     assert buckets
     assert (buckets[0].start, buckets[-1].end) == (period.start, period.end)
-    for before, after in zip(buckets, buckets[1:], strict=False):
+    for before, after in itertools.pairwise(buckets):
         assert before.start < before.end == after.start
         local = after.start.astimezone(ZoneInfo(zone))
         earlier = (after.start - timedelta(microseconds=1)).astimezone(ZoneInfo(zone))
