@@ -219,9 +219,7 @@ class TenantDatabase:
         Raises InvalidState where the organization is suspended or archived, Unavailable where no connection is free.
         """
         if self._held is not None:
-            held = self._held
-            if not isinstance(held, WriteTransaction):
-                raise AssertionError("A write inside a held snapshot.")
+            held = self.held_write()
             async with held.savepoint():
                 yield held
             return
@@ -248,6 +246,12 @@ class TenantDatabase:
         transaction = await self._open_write()
         self._held = transaction
         return transaction
+
+    def held_write(self) -> WriteTransaction:
+        """The write transaction that is held."""
+        if not isinstance(self._held, WriteTransaction):
+            raise AssertionError("No write transaction is held.")
+        return self._held
 
     async def release(self, *, commit: bool, rehearse: bool = False) -> None:
         """End the held transaction, if there is one; `rehearse` checks what a commit would check, then undoes it.
