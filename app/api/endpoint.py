@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -69,6 +69,7 @@ class Answer:
     content: dict[str, Any]
     refused: bool
     code: ErrorCode | None = None
+    replayed: bool = False
 
 
 class GraphQLEndpoint:
@@ -117,15 +118,21 @@ class GraphQLEndpoint:
             given = request_from_json(body)
             if len(body) > self._settings.body_bytes_max and "usageRecord" not in given.query:
                 raise TooLarge(f"The request is larger than {self._settings.body_bytes_max:,} bytes.")
-        return await self._execute(given, tenant, request_id, read_only=request.method in _SAFE)
+        context = self._context(request, given, tenant, request_id)
+        answer = await self._execute(given, context, read_only=request.method in _SAFE)
+        return replace(answer, replayed=context.replayed)
 
-    async def _execute(self, given: GraphQLRequest, tenant: Tenant, request_id: str, *, read_only: bool) -> Answer:
-        context = Context(
+    def _context(self, request: Request, given: GraphQLRequest, tenant: Tenant, request_id: str) -> Context:
+        return Context(
             request_id=request_id,
             database=self._database,
             cursor_secret=self._settings.cursor_secret.get_secret_value(),
+            document=given.query,
+            idempotency_header=request.headers.get("idempotency-key"),
             given_tenant=tenant,
         )
+
+    async def _execute(self, given: GraphQLRequest, context: Context, *, read_only: bool) -> Answer:
         try:
             async with asyncio.timeout(self._settings.execution_seconds_max):
                 result = await schema.execute(
@@ -143,7 +150,7 @@ class GraphQLEndpoint:
             raise BadUserInput("Send a query or a mutation: subscriptions are not served here.") from error
         except CannotGetOperationTypeError as error:
             raise BadUserInput(error.as_http_error_reason()) from error
-        return _answer_of(result.data, result.errors, request_id)
+        return _answer_of(result.data, result.errors, context.request_id)
 
     def _graphiql(self, page: str) -> Response:
         return HTMLResponse(
@@ -177,7 +184,8 @@ def _response(answer: Answer, media_type: str) -> Response:
     if answer.refused:
         by_code = _STATUS_OF_CODE.get(answer.code) if answer.code else None
         status = by_code or (HTTPStatus.BAD_REQUEST if media_type == RESPONSE_JSON else HTTPStatus.OK)
-    return _json(answer.content, status, media_type)
+    headers = {"idempotent-replayed": "true"} if answer.replayed else {}
+    return _json(answer.content, status, media_type, headers)
 
 
 def _refusal(error: ApiError, request_id: str, media_type: str) -> Response:

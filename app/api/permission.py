@@ -9,12 +9,15 @@ from strawberry.extensions.field_extension import AsyncExtensionResolver
 from strawberry.types.field import StrawberryField
 
 from app.api.errors import Forbidden
+from app.api.idempotency import KeyInProgress, Replayed, idempotency_key, replay
 from app.api.tenancy import Context
 from app.api.types.user_error import UserError
 from app.domain.errors import Refusal
 from app.store.audit import record
 from app.store.connection import TRY_AGAIN, Unavailable
+from app.store.idempotency import IdempotencyKey, InProgress, reserve
 from app.store.tables.audit import AuditOutcome
+from app.store.tenancy import WriteTransaction
 
 log = structlog.get_logger(__name__)
 
@@ -59,9 +62,13 @@ class Writes(FieldExtension):
         await require(context, self.scope)
         context.dry_run = kwargs["input"].dry_run
         context.refused = False
+        context.reserved_key = None
+        key = None if context.dry_run else idempotency_key(context, info.field_name, kwargs["input"])
         for attempt in range(1, ATTEMPTS_MAX + 1):
             try:
-                await context.db.hold_write()
+                tx = await context.db.hold_write()
+                if key is not None:
+                    await _take(context, tx, key)
                 return await next_(source, info, **kwargs)
             except Refusal as refusal:
                 context.refused = True
@@ -72,6 +79,17 @@ class Writes(FieldExtension):
                 if attempt == ATTEMPTS_MAX:
                     raise
         raise AssertionError("unreachable")
+
+
+async def _take(context: Context, tx: WriteTransaction, key: IdempotencyKey) -> None:
+    """Go on where the key is new. Raises Replayed with the first answer, KeyReused, KeyInProgress."""
+    try:
+        first = await reserve(tx, key)
+    except InProgress as error:
+        raise KeyInProgress("The first request with this idempotency key has not ended: try again.") from error
+    if first is not None:
+        raise Replayed(replay(first, key))
+    context.reserved_key = key
 
 
 async def require(context: Context, scope: str) -> None:

@@ -3,14 +3,16 @@
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+import orjson
 import strawberry
 from strawberry.extensions import SchemaExtension
 
 from app.api.errors import TenantRequired
 from app.domain.role import SCOPES_OF, Role
+from app.store.idempotency import IdempotencyKey, keep_answer
 from app.store.tenancy import Actor, Database, TenantDatabase
 
 if TYPE_CHECKING:
@@ -52,9 +54,14 @@ class Context:
     request_id: str
     database: Database
     cursor_secret: str
+    document: str = ""
+    idempotency_header: str | None = None
     given_tenant: Tenant | None = None
     dry_run: bool = False
     refused: bool = False
+    root_fields: int = 1
+    reserved_key: IdempotencyKey | None = None
+    replayed: bool = False
     entered: bool = field(default=False, init=False)
 
     @property
@@ -91,13 +98,18 @@ class Context:
         """Start with fresh loaders: something was written."""
         self.__dict__.pop("loaders", None)
 
-    async def settle(self) -> None:
+    async def settle(self, answer: Any) -> None:
         """End what a mutation field did: keep it, or undo it where it was refused or a dry run.
 
-        Raises what the database refuses at the commit, also on a dry run.
+        `answer` is the field's value, which an idempotency key keeps. Raises what the database refuses at the commit,
+        also on a dry run.
         """
-        if "db" in self.__dict__:
-            await self.db.release(commit=not self.refused, rehearse=self.dry_run and not self.refused)
+        if "db" not in self.__dict__:
+            return
+        if self.reserved_key is not None and not self.refused:
+            held = self.db.held_write()
+            await keep_answer(held, self.reserved_key, orjson.dumps(answer).decode())
+        await self.db.release(commit=not self.refused, rehearse=self.dry_run and not self.refused)
 
     async def abandon(self) -> None:
         """Undo what is held, whatever happened."""

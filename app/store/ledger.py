@@ -1,7 +1,7 @@
 """The books: postings, the statement, balances."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -9,8 +9,10 @@ from uuid import UUID
 import asyncpg
 import sqlalchemy as sa
 
+from app.domain.chain import ChainedEntry, ChainedTransaction, chain_hash
 from app.domain.errors import Invalid, InvalidState
 from app.domain.ledger import AccountCode, EntryType, Posting, postings_for
+from app.store.chain import billing_ledger
 from app.store.page import Listing, newest_first
 from app.store.query import Query, Relation, any_of, new_id, parameter
 from app.store.tables import Account, Ledger, LedgerEntry, LedgerTransaction
@@ -24,6 +26,22 @@ LedgerEntryRow = entries.row
 
 _INSERT_LEDGER: Final = Relation(Ledger).insert()
 _INSERT_ACCOUNT: Final = Relation(Account).insert(or_skip=True)
+_INSERT_TRANSACTION: Final = Relation(LedgerTransaction).insert()
+_INSERT_ENTRY: Final = entries.insert()
+
+_LOCK_LEDGER: Final = Query(
+    """
+    select id, last_sequence, head from ledgers
+    where organization_id = :organization_id and name = 'billing' for update
+    """
+)
+_END_CHAIN: Final = Query(
+    """
+    update ledgers set last_sequence = :last_sequence, head = :head
+    where organization_id = :organization_id and id = :id
+    """
+)
+_ACCOUNT: Final = Relation(Account).insert(or_skip=True)
 _INSERT_TRANSACTION: Final = Relation(LedgerTransaction).insert()
 _INSERT_ENTRY: Final = entries.insert()
 
@@ -119,69 +137,75 @@ class StatementEntry:
 
 async def open_billing_ledger(tx: WriteTransaction) -> None:
     """Make the ledger that every organization starts with."""
-    await tx.execute(_INSERT_LEDGER, id=new_id(), name=BILLING, status="ACTIVE", created_at=tx.now)
+    await tx.execute(
+        _INSERT_LEDGER, id=new_id(), name=BILLING, status="ACTIVE", last_sequence=0, head=None, created_at=tx.now
+    )
 
 
 async def post(tx: WriteTransaction, entry: StatementEntry) -> UUID:
     """Post a balanced transaction and give the id of its entry on the customer's statement.
 
-    Postings to one receivable follow each other under its row's lock, which carries the running balance.
-    Raises Invalid where the amount or the balance passes the bounds, InvalidState where its cause was posted before.
+    Postings of one ledger follow each other under its row's lock, which carries the end of its chain; the customer's
+    receivable carries the running balance. Raises Invalid where the amount or the balance passes the bounds,
+    InvalidState where its cause was posted before.
     """
     owed, against = postings_for(entry.type, entry.amount)
-    ledger_id = await tx.fetch_value(_BILLING_LEDGER)
+    ledger_id, last_sequence, head = await billing_ledger(tx, _LOCK_LEDGER)
     receivable = await _move_receivable(tx, ledger_id, entry, owed.debit - owed.credit)
     counter_id = await _counter_account(tx, ledger_id, against.account, entry.currency)
-    transaction_id = new_id()
     created_at = receivable["last_posted_at"]
-    effective_at = entry.effective_at or created_at
+    on_statement = ChainedEntry(
+        account_id=receivable["id"],
+        customer_id=entry.customer_id,
+        sequence=receivable["entry_count"],
+        running_balance_minor=receivable["balance_minor"],
+        **_said(entry, owed, created_at),
+    )
+    counterpart = ChainedEntry(
+        account_id=counter_id,
+        customer_id=None,
+        sequence=None,
+        running_balance_minor=None,
+        **_said(entry, against, created_at),
+    )
+    transaction = ChainedTransaction(
+        ledger_id=ledger_id,
+        sequence=last_sequence + 1,
+        id=new_id(),
+        cause=entry.cause,
+        description=entry.description,
+        effective_at=entry.effective_at or created_at,
+        created_at=created_at,
+        entries=(on_statement, counterpart),
+    )
+    await _store(tx, transaction, chain_hash(head, transaction))
+    return on_statement.id
+
+
+async def _store(tx: WriteTransaction, transaction: ChainedTransaction, seal: bytes) -> None:
+    head = {field.name: getattr(transaction, field.name) for field in fields(transaction) if field.name != "entries"}
     try:
-        await tx.execute(
-            _INSERT_TRANSACTION,
-            id=transaction_id,
-            ledger_id=ledger_id,
-            cause=entry.cause,
-            description=entry.description,
-            effective_at=effective_at,
-            created_at=created_at,
-        )
+        await tx.execute(_INSERT_TRANSACTION, **head, hash=seal)
     except asyncpg.UniqueViolationError as error:
         raise InvalidState("This was posted already.") from error
-    shared = {
-        "transaction_id": transaction_id,
+    entries_of = [asdict(entry) | {"transaction_id": transaction.id} for entry in transaction.entries]
+    await tx.execute_many(_INSERT_ENTRY, entries_of)
+    await tx.execute(_END_CHAIN, id=transaction.ledger_id, last_sequence=transaction.sequence, head=seal)
+
+
+def _said(entry: StatementEntry, posting: Posting, created_at: datetime) -> dict[str, Any]:
+    return {
+        "id": new_id(),
         "invoice_id": entry.invoice_id,
-        "type": entry.type,
+        "type": str(entry.type),
         "description": entry.description,
+        "debit_minor": posting.debit,
+        "credit_minor": posting.credit,
         "currency": entry.currency,
         "external_reference": entry.external_reference,
-        "effective_at": effective_at,
+        "effective_at": entry.effective_at or created_at,
         "created_at": created_at,
     }
-    entry_id = new_id()
-    await tx.execute_many(
-        _INSERT_ENTRY,
-        [
-            {
-                **shared,
-                **_sides(owed),
-                "id": entry_id,
-                "account_id": receivable["id"],
-                "customer_id": entry.customer_id,
-                "sequence": receivable["entry_count"],
-                "running_balance_minor": receivable["balance_minor"],
-            },
-            {
-                **shared,
-                **_sides(against),
-                "id": new_id(),
-                "account_id": counter_id,
-                "customer_id": None,
-                "sequence": None,
-                "running_balance_minor": None,
-            },
-        ],
-    )
-    return entry_id
 
 
 async def load_entries(tx: Transaction, ids: Sequence[UUID]) -> list[LedgerEntry]:
@@ -203,10 +227,6 @@ async def load_total_balances(tx: Transaction, as_of: datetime | None, known_at:
     if as_of is None and known_at is None:
         return await tx.fetch(_TOTAL_BALANCES)
     return await tx.fetch(_TOTAL_BALANCES_AT, as_of=as_of, known_at=known_at)
-
-
-def _sides(posting: Posting) -> dict[str, int]:
-    return {"debit_minor": posting.debit, "credit_minor": posting.credit}
 
 
 async def _move_receivable(tx: WriteTransaction, ledger_id: UUID, entry: StatementEntry, difference: int) -> Any:

@@ -7,7 +7,6 @@ row security lets it see and write that organization's rows and raises where no 
 import asyncio
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, TypeVar, cast
 from uuid import UUID
@@ -20,6 +19,7 @@ from app.store.connection import ConnectionPool, Unavailable, outages
 from app.store.query import TENANT, Query, Relation, new_id
 from app.store.tables import Organization
 from app.store.tables.organization import Mode, OrganizationStatus
+from app.store.tenant import Actor, TenantFacts
 
 organizations = Relation(Organization)
 
@@ -34,26 +34,6 @@ _FACTS: Final = Query(
 
 _ENTER: Final = "select set_config('app.organization_id', '{}', true)"
 """To be filled with a UUID that was parsed or made here."""
-
-
-@dataclass(frozen=True, slots=True)
-class Actor:
-    """Who acts, for the audit record: the principal's kind and name, and the request that it acts through."""
-
-    kind: str
-    name: str
-    request_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class TenantFacts:
-    """What every operation wants to know of its organization."""
-
-    status: OrganizationStatus
-    mode: Mode
-    zone: ZoneInfo
-    default_currency: str
-    region: str
 
 
 class CommitLost(Exception):
@@ -219,9 +199,7 @@ class TenantDatabase:
         Raises InvalidState where the organization is suspended or archived, Unavailable where no connection is free.
         """
         if self._held is not None:
-            held = self._held
-            if not isinstance(held, WriteTransaction):
-                raise AssertionError("A write inside a held snapshot.")
+            held = self.held_write()
             async with held.savepoint():
                 yield held
             return
@@ -248,6 +226,12 @@ class TenantDatabase:
         transaction = await self._open_write()
         self._held = transaction
         return transaction
+
+    def held_write(self) -> WriteTransaction:
+        """The write transaction that is held."""
+        if not isinstance(self._held, WriteTransaction):
+            raise AssertionError("No write transaction is held.")
+        return self._held
 
     async def release(self, *, commit: bool, rehearse: bool = False) -> None:
         """End the held transaction, if there is one; `rehearse` checks what a commit would check, then undoes it.

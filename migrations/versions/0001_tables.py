@@ -135,6 +135,8 @@ def upgrade() -> None:
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("status", sa.Text(), nullable=False),
+        sa.Column("last_sequence", sa.BigInteger(), nullable=False),
+        sa.Column("head", sa.LargeBinary(), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint("status in ('ACTIVE', 'CLOSED')", name=op.f("ledgers_status_check")),
         sa.ForeignKeyConstraint(
@@ -286,6 +288,8 @@ def upgrade() -> None:
         sa.Column("organization_id", sa.Uuid(), nullable=False),
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("ledger_id", sa.Uuid(), nullable=False),
+        sa.Column("sequence", sa.BigInteger(), nullable=False),
+        sa.Column("hash", sa.LargeBinary(), nullable=False),
         sa.Column("cause", sa.Text(), nullable=False),
         sa.Column("description", sa.Text(), nullable=False),
         sa.Column("effective_at", sa.DateTime(timezone=True), nullable=False),
@@ -296,6 +300,13 @@ def upgrade() -> None:
             name=op.f("ledger_transactions_organization_id_ledger_id_fkey"),
         ),
         sa.PrimaryKeyConstraint("organization_id", "id", name=op.f("ledger_transactions_pkey")),
+        sa.CheckConstraint("octet_length(hash) = 32", name=op.f("ledger_transactions_hash_check")),
+        sa.UniqueConstraint(
+            "organization_id",
+            "ledger_id",
+            "sequence",
+            name=op.f("ledger_transactions_organization_id_ledger_id_sequence_key"),
+        ),
         sa.UniqueConstraint("organization_id", "cause", name=op.f("ledger_transactions_organization_id_cause_key")),
     )
     op.create_index(

@@ -72,7 +72,7 @@ GRANTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
     "invoice_line_items": (("select", "insert", "delete"), ()),
     "invoice_numbers": (("select", "insert"), ("last_value",)),
-    "ledgers": (("select", "insert"), ()),
+    "ledgers": (("select", "insert"), ("last_sequence", "head")),
     "accounts": (("select", "insert"), ("balance_minor", "entry_count", "last_posted_at")),
     "ledger_transactions": (("select", "insert"), ()),
     "ledger_entries": (("select", "insert"), ()),

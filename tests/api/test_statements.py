@@ -75,7 +75,12 @@ def context_of(database: Database, caller: Caller) -> Context:
     """The context of a request of the organization's owner."""
     organization_id = caller.database.organization_id
     principal = Principal("API_KEY", UUID(int=7), "owner", Role.OWNER, organization_id)
-    return Context("req_of_the_tests", database, CURSOR_SECRET, Tenant(organization_id, principal))
+    return Context(
+        request_id="req_of_the_tests",
+        database=database,
+        cursor_secret=CURSOR_SECRET,
+        given_tenant=Tenant(organization_id, principal),
+    )
 
 
 async def execute(database: Database, caller: Caller, document: str, **variables: Any) -> Executed:

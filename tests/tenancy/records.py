@@ -75,6 +75,7 @@ async def full_organization(founder: Founder, database: Database, mark: str, *, 
     )
     customer = {"name": f"{mark} Customer", "email": f"{mark}@example.com", "externalId": f"{mark}-external"}
     customer |= {"address": {"line1": f"{mark} Street", "country": "DE"}, "metadata": {"note": f"{mark} note"}}
+    customer |= {"idempotencyKey": f"{mark}-once"}
     customer_id = await _made(owner, "customerCreate", customer, "customer")
     meter = {"key": f"{mark}-calls", "name": f"{mark} Calls", "unit": f"{mark} calls", "aggregation": "SUM"}
     meter_id = await _made(owner, "meterCreate", meter, "meter")

@@ -240,6 +240,13 @@ TEXTS = {
     "SubscriptionCancelInput.reason",
 }
 
+# An idempotency key is its principal's own: `tests/api/test_idempotency.py` shows that two organizations may share one.
+TEXTS |= {
+    f"{name}.idempotencyKey"
+    for name, type_ in SCHEMA.type_map.items()
+    if isinstance(type_, GraphQLInputObjectType) and "idempotencyKey" in type_.fields
+}
+
 CURSORS = {"after", "before"}
 
 PLAIN_SCALARS = {
@@ -570,7 +577,11 @@ class TestReferences:
         for way in ways(place):
             foreign = value_at(way(world.known), place.path)
             unknown = unknown_like(foreign, world.known.mark)
-            alternatives = [unknown, *(unfit_for(foreign, world.known) if TYPE_ID.fullmatch(foreign) else [])]
+            alternatives = [unknown]
+            if TYPE_ID.fullmatch(foreign):
+                suffix = value_at(way(world.stranger), place.path).partition("_")[2]
+                # The caller's own record, but by an id of another type: that is none of its ids.
+                alternatives += [*unfit_for(foreign, world.known), f"xyz_{suffix}"]
             own = way(world.stranger) | in_earnest(place)
             answer = await call_own(world.stranger, place.field, with_value(own, place.path, foreign))
             assert_tells_nothing(answer, world.strings, foreign)
@@ -1000,6 +1011,8 @@ class TestWithoutRowSecurity:
             foreign = way(unwalled.known)
             of = None if parent is None else parent[1](unwalled.known)
             answer = await call(unwalled.stranger.owner, field, foreign, of)
+            # A loader that finds a foreign row says so; here it is not to find any.
+            assert "INTERNAL" not in answer
             sent = json.dumps(foreign)
             assert_tells_nothing(answer, {string for string in unwalled.strings if string not in sent})
 
@@ -1008,6 +1021,7 @@ class TestWithoutRowSecurity:
         for field in sorted(name for name in FIELDS if name.startswith("Mutation.")):
             for way in FIELDS[field]:
                 answer = await call_own(unwalled.stranger, field, way(unwalled.known))
+                assert "INTERNAL" not in answer
                 sent = json.dumps(way(unwalled.known))
                 hidden = {string for string in unwalled.strings - {unwalled.known.mark} if string not in sent}
                 assert_tells_nothing(answer, hidden)

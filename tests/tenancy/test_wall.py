@@ -1,6 +1,7 @@
 """The wall itself, tried from inside: PostgreSQL, as the app's own role, keeps tenants apart and books as they are."""
 
 import asyncio
+import itertools
 import random
 import time
 import uuid
@@ -460,13 +461,16 @@ class TestUnbalanced:
             await transaction.commit()
 
 
+SEQUENCES = itertools.count(1_000_000)
+
+
 async def post(connection: asyncpg.Connection, postings: list[tuple[str, int, int]]) -> None:
     """Write a ledger transaction past the program, in the likeness of one that is there."""
     transaction_id = new_id()
     await connection.execute(
         "insert into ledger_transactions select (jsonb_populate_record(t, $1::text::jsonb)).*"
         " from ledger_transactions t limit 1",
-        f'{{"id": "{transaction_id}", "cause": "test:{transaction_id}"}}',
+        f'{{"id": "{transaction_id}", "cause": "test:{transaction_id}", "sequence": {next(SEQUENCES)}}}',
     )
     for posting in postings:
         await add_posting(connection, transaction_id, posting)

@@ -3,10 +3,11 @@
 from inspect import isawaitable
 from typing import Any
 
-from graphql import GraphQLObjectType
+from graphql import GraphQLError, GraphQLObjectType
 from graphql.pyutils import Path
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
+from app.api.idempotency import Replayed
 from app.api.tenancy import Context
 
 
@@ -17,6 +18,18 @@ class SettlingExecutor(StrawberryGraphQLCoreExecutionContext):
     kept or undone. Where any of that fails, be it a nullable part of the payload, the field fails, and nothing was
     stored: whoever sees an error may send the same again.
     """
+
+    def execute_fields_serially(
+        self,
+        parent_type: GraphQLObjectType,
+        source_value: Any,
+        path: Path | None,
+        grouped_field_set: Any,
+        position_context: Any,
+    ) -> Any:
+        """Execute the root fields of a mutation in turn; say how many there are."""
+        self.context_value.root_fields = len(grouped_field_set)
+        return super().execute_fields_serially(parent_type, source_value, path, grouped_field_set, position_context)
 
     def execute_field(
         self,
@@ -42,11 +55,17 @@ class SettlingExecutor(StrawberryGraphQLCoreExecutionContext):
                 failed = errors[before]
                 del errors[before:]
                 raise failed
+        except GraphQLError as error:
+            await context.abandon()
+            if isinstance(error.original_error, Replayed):
+                context.replayed = True
+                return error.original_error.answer
+            raise
         except BaseException:
             await context.abandon()
             raise
         try:
-            await context.settle()
+            await context.settle(completed)
         except Exception as error:
             field = self.schema.get_field(parent_type, field_details_list[0].node.name.value)
             if field is None:

@@ -8,11 +8,24 @@ from app.api.types.user_error import UserError
 
 
 @strawberry.input
-class Change:
+class Rehearsable:
     """What every mutation's input bears."""
 
     dry_run: bool = strawberry.field(
         default=False, description="Answer exactly what the mutation would, and store nothing."
+    )
+
+
+@strawberry.input
+class Change(Rehearsable):
+    """What the input of a mutation bears that an idempotency key keeps from being done twice."""
+
+    idempotency_key: str | None = strawberry.field(
+        default=strawberry.UNSET,
+        description=(
+            "1 to 255 printable ASCII characters of your choice: the same key again within 7 days answers what it"
+            " answered first. The Idempotency-Key header does the same where the document holds one mutation field."
+        ),
     )
 
 

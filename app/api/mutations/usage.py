@@ -7,7 +7,7 @@ from typing import Annotated
 import strawberry
 
 from app.api.ids import CUSTOMER, SUBSCRIPTION, optional_uuid_of
-from app.api.mutations.payload import Change, Payload, left_out
+from app.api.mutations.payload import Payload, Rehearsable, left_out
 from app.api.permission import Writes
 from app.api.scalars import Properties
 from app.api.tenancy import Info
@@ -36,7 +36,7 @@ class UsageEventInput:
 
 
 @strawberry.input(description="Events to record.")
-class UsageRecordInput(Change):
+class UsageRecordInput(Rehearsable):
     """Events."""
 
     events: list[UsageEventInput] = strawberry.field(description="At most 1,000.")

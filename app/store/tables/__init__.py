@@ -4,6 +4,7 @@ from app.store.tables.api_key import ApiKey
 from app.store.tables.audit import AuditRecord
 from app.store.tables.column import TENANT_TABLES, metadata
 from app.store.tables.customer import Customer
+from app.store.tables.idempotency import IdempotencyRecord
 from app.store.tables.invoice import Invoice, InvoiceLineItem, InvoiceNumber
 from app.store.tables.ledger import Account, Ledger, LedgerEntry, LedgerTransaction
 from app.store.tables.meter import Meter
@@ -18,6 +19,7 @@ __all__ = [
     "ApiKey",
     "AuditRecord",
     "Customer",
+    "IdempotencyRecord",
     "Invoice",
     "InvoiceLineItem",
     "InvoiceNumber",

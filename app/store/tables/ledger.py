@@ -30,7 +30,7 @@ class BookStatus(StrEnum):
 
 
 class Ledger(SQLModel, table=True):
-    """A set of accounts that balance; every organization has one named `billing`."""
+    """A set of accounts that balance; every organization has one named `billing`. It ends its chain of transactions."""
 
     __tablename__ = "ledgers"
     __table_args__ = (owned(), sa.UniqueConstraint("organization_id", "name"), one_of("status", BookStatus))
@@ -39,6 +39,8 @@ class Ledger(SQLModel, table=True):
     id: UUID = Field(sa_column=record_id())
     name: str = Field(sa_column=text("name"))
     status: BookStatus = Field(sa_column=text("status"))
+    last_sequence: int = Field(sa_column=minor("last_sequence"))
+    head: bytes | None = Field(sa_column=sa.Column("head", sa.LargeBinary, nullable=True))
     created_at: datetime = Field(sa_column=instant("created_at"))
 
 
@@ -86,12 +88,16 @@ class LedgerTransaction(SQLModel, table=True):
     __table_args__ = (
         belongs_to("ledgers", "ledger_id"),
         sa.UniqueConstraint("organization_id", "cause"),
+        sa.UniqueConstraint("organization_id", "ledger_id", "sequence"),
+        sa.CheckConstraint("octet_length(hash) = 32", name="hash"),
         sa.Index(None, "organization_id", "ledger_id", "created_at"),
     )
 
     organization_id: UUID = Field(sa_column=tenant_id())
     id: UUID = Field(sa_column=record_id())
     ledger_id: UUID = Field(sa_column=reference("ledger_id"))
+    sequence: int = Field(sa_column=minor("sequence"))
+    hash: bytes = Field(sa_column=sa.Column("hash", sa.LargeBinary, nullable=False))
     cause: str = Field(sa_column=text("cause"))
     description: str = Field(sa_column=text("description"))
     effective_at: datetime = Field(sa_column=instant("effective_at"))
