@@ -762,7 +762,7 @@ def discreet(answer: httpx.Response) -> None:
     assert answer.status_code < 500, answer.text
     for error in answer.json().get("errors", []):
         check(error, answer)
-        assert error["extensions"]["code"] in {"BAD_USER_INPUT", "QUERY_TOO_COMPLEX"}, error
+        assert error["extensions"]["code"] in {"BAD_USER_INPUT", "QUERY_TOO_COMPLEX", "IDEMPOTENCY_KEY_REUSED"}, error
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=NO_HEALTH_CHECK)
