@@ -54,7 +54,9 @@ def _load_demo_once(database: DevelopmentDatabase, kept: Secrets) -> None:
         task = progress.add_task("Loading demo data (once)", total=1.0)
 
         async def load() -> list[dict[str, str]]:
-            pool = ConnectionPool(database.app_url, size=4, timeouts=Timeouts(statement=30_000, idle=30_000))
+            pool = ConnectionPool(
+                database.app_url, size=4, timeouts=Timeouts(statement=30_000, idle=30_000), durable=False
+            )
             await pool.open()
             try:
                 made = await load_demo(

@@ -41,7 +41,7 @@ class Turn(Enum):
     LEAVES_AT_PERIOD_END = auto()
     LEAVES_ON_A_DAY = auto()
     OUTGROWS_ITS_PLAN = auto()
-    MOVES_OFFICE = auto()
+    CHANGES_MAILBOX = auto()
 
 
 _STARTS: Final = (
@@ -58,7 +58,7 @@ _TURNS: Final = (
     Turn.LEAVES_ON_A_DAY,
     Turn.OUTGROWS_ITS_PLAN,
     Turn.OUTGROWS_ITS_PLAN,
-    Turn.MOVES_OFFICE,
+    Turn.CHANGES_MAILBOX,
 )
 _WHY_LEAVE: Final = ("Budget was cut", "Changed to another product", "Project is over", "Merged with another company")
 
@@ -97,7 +97,7 @@ class History:
         self._usage.expect(story.local_day(at))
 
         async def open_office() -> None:
-            await update_organization(story.tenant(at), story.company.particulars)
+            await update_organization(story.tenant(at), story.particulars())
             for measure in MEASURES:
                 await create_meter(story.tenant(at), measure.meter)
 
@@ -226,8 +226,8 @@ class History:
                 story.at(then, partial(self._leave, contract, CancelTiming.AT), of=client)
             case Turn.OUTGROWS_ITS_PLAN if contract.offer.plan.key == TEAM:
                 story.at(then, partial(self._outgrow, contract), of=client)
-            case Turn.MOVES_OFFICE:
-                story.at(then, partial(self._move, client), of=client)
+            case Turn.CHANGES_MAILBOX:
+                story.at(then, partial(self._change_mailbox, client), of=client)
             case _:
                 pass
 
@@ -272,12 +272,9 @@ class History:
         _, subscribe = self._subscribe(contract.client, business, at, started_at=contract.ends_at, anchor=None)
         return in_turn(leave, subscribe)
 
-    def _move(self, client: Client, at: datetime) -> Deed:
-        story, company = self._story, self._story.company
-        (as_if_new,) = invented_customers(
-            company.countries, 1, id_prefix=company.id_prefix, currency=None, random=story.random
-        )
-        return lambda: update_customer(story.tenant(at), client.id, {"address": as_if_new.address})
+    def _change_mailbox(self, client: Client, at: datetime) -> Deed:
+        mailbox = f"ap.{client.external_id or 'team'}@example.org".lower()
+        return lambda: update_customer(self._story.tenant(at), client.id, {"email": mailbox})
 
     def _project(self, at: datetime, *, drafted_only: bool = False) -> Deed | None:
         random = self._story.random

@@ -36,8 +36,8 @@ _REGIONS: Final = ("eu-central", "eu-central", "eu-west", "us-east")
 
 DOCUMENTS: Final = Measure(
     NewMeter("documents", "Documents rendered", "document", Aggregation.SUM, None),
-    0.22,
-    1.3,
+    0.2,
+    1.2,
     {
         "region": _REGIONS,
         "endpoint": ("/v2/render", "/v2/render", "/v2/merge", "/v1/render"),
@@ -46,8 +46,8 @@ DOCUMENTS: Final = Measure(
 )
 TOKENS: Final = Measure(
     NewMeter("ai_tokens", "Machine reading", "token", Aggregation.SUM, None),
-    0.22,
-    0.9,
+    0.18,
+    0.8,
     {"region": _REGIONS, "model": ("reader-small", "reader-small", "reader-large", "reader-vision")},
 )
 EXPORTS: Final = Measure(
@@ -58,8 +58,8 @@ EXPORTS: Final = Measure(
 )
 USERS: Final = Measure(
     NewMeter("active_users", "Active users", "user", Aggregation.UNIQUE, "user_id"),
-    0.35,
-    0.9,
+    0.28,
+    0.8,
     {"client": ("web", "web", "desktop", "mobile")},
 )
 STORAGE: Final = Measure(

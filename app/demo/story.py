@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from heapq import heappop, heappush
 from random import Random
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from app.demo.company import Company
 from app.demo.price_list import Offer
 from app.domain.period import Period, period_at
+from app.store.tables.organization import Mode
 from app.store.tenancy import Actor, Database, TenantDatabase
 
 Card = TypeVar("Card")
@@ -107,6 +108,11 @@ class Story:
     def tenant(self, at: datetime) -> TenantDatabase:
         """The company's database as it is written at that instant."""
         return self._database.tenant(self._organization_id, Actor("SYSTEM", "tallygate dev", "demo"), at)
+
+    def particulars(self) -> dict[str, Any]:
+        """What the company says of itself; a TEST one's clock stands at now, once its history is over."""
+        clock = {"test_clock": self.now} if self.company.mode is Mode.TEST else {}
+        return {**self.company.particulars, **clock}
 
     def scaled(self, count: int, *, least: int = 1) -> int:
         """How many of something there are in this telling."""

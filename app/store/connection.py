@@ -49,16 +49,24 @@ TRY_AGAIN: Final = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 class ConnectionPool:
     """Connections as the app's own role. A connection goes back with its transaction ended, or not at all."""
 
-    def __init__(self, url: str, *, size: int, timeouts: Timeouts | None = None) -> None:
+    def __init__(self, url: str, *, size: int, timeouts: Timeouts | None = None, durable: bool = True) -> None:
+        """`durable=False` does not wait for the disk at a commit: for what is made anew where it is lost."""
         self._url = url
         self._size = size
         self._timeouts = timeouts or Timeouts()
+        self._server_settings = {} if durable else {"synchronous_commit": "off"}
         self._pool: asyncpg.Pool | None = None
 
     async def open(self) -> None:
         """Connect. Raises what asyncpg raises where the server cannot be reached."""
         self._pool = await asyncpg.create_pool(
-            self._url, min_size=1, max_size=self._size, init=_prepare, reset=_keep, command_timeout=60
+            self._url,
+            min_size=1,
+            max_size=self._size,
+            init=_prepare,
+            reset=_keep,
+            command_timeout=60,
+            server_settings=self._server_settings,
         )
 
     async def close(self) -> None:

@@ -202,7 +202,7 @@ def test_only_the_wall_holds_the_pool() -> None:
     assert found == POOL_HOLDERS
 
 
-def test_only_four_files_talk_to_a_server_themselves() -> None:
+def test_few_files_talk_to_a_server_themselves() -> None:
     """Connections are made by the pool, by migrations, and by what prepares a server before there is a wall."""
     found = {
         name
