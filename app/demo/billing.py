@@ -49,7 +49,7 @@ _WORK: Final = (
 """What is done by hand, and what it costs in base fees of the Business plan."""
 
 _REVIEW: Final = timedelta(days=3)
-"""How long before now half of what the nightly run drafted is still looked at."""
+"""How long before now a part of what the nightly run drafted is still looked at."""
 
 
 @dataclass(slots=True, eq=False)
@@ -93,7 +93,7 @@ class Billing:
         bill = Bill(contract.client, of=(contract, period))
         if contract.is_free:
             return partial(self._issue, bill, at)
-        if at > story.now - _REVIEW and story.random.random() < 0.5:
+        if at > story.now - _REVIEW and story.random.random() < 0.3:
             return partial(self._draft, bill, at)
         fate = next(self._fates)
         if fate is Fate.DISCOUNTED:

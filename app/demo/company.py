@@ -39,7 +39,7 @@ class Company:
     id_prefix: str
     history: timedelta
     customers: int
-    from_the_start: float = 0.22
+    from_the_start: float = 0.2
     clients_by_project: int = 0
     project_currency: str | None = None
     projects: int = 0
@@ -85,7 +85,7 @@ PARENT: Final = Company(
     countries=(GERMANY, GERMANY, GERMANY, AUSTRIA, FRANCE, NETHERLANDS, SWEDEN, SPAIN),
     id_prefix="QM",
     history=timedelta(days=380),
-    customers=152,
+    customers=150,
     clients_by_project=6,
     project_currency="USD",
     projects=36,

@@ -143,7 +143,7 @@ class History:
             story.at(story.office_hour(story.moment(0.1 + 0.88 * part)), self._adjust, of=None)
         for share in (0.3, 0.7):
             story.at(story.office_hour(story.moment(share)), self._favour, of=None)
-        for hours in (3, 30, 52):
+        for hours in (31, 52, 75):
             story.at(story.now - timedelta(hours=hours), partial(self._project, drafted_only=True), of=None)
         for hours, timing in ((20, CancelTiming.PERIOD_END), (44, CancelTiming.AT), (70, CancelTiming.PERIOD_END)):
             story.at(story.now - timedelta(hours=hours), partial(self._give_notice, timing), of=None)

@@ -26,8 +26,8 @@ Scene = Callable[[datetime], Deed | None]
 """What happens at an instant: decided at once, with all that follows from it later on, and done soon after."""
 
 NIGHTLY_RUN: Final = time(0, 5)
-DEEDS_AHEAD: Final = 4
-"""How many deeds of a story may wait or be under way."""
+DEEDS_AHEAD: Final = 1
+"""How many deeds of a story may wait or be under way: one, so that invoice numbers follow the instants."""
 
 
 @dataclass(slots=True, eq=False)
