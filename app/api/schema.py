@@ -8,12 +8,14 @@ from strawberry.schema.config import StrawberryConfig
 
 from app.api.execution.cache import DocumentCacheExtension
 from app.api.execution.executor import SettlingExecutor
+from app.api.mutations.billing import BillingMutations
 from app.api.mutations.catalog import CatalogMutations
 from app.api.mutations.customer import CustomerMutations
 from app.api.mutations.invoice import InvoiceMutations
 from app.api.mutations.ledger import LedgerMutations
 from app.api.mutations.organization import OrganizationMutations
 from app.api.mutations.subscription import SubscriptionMutations
+from app.api.mutations.test_clock import ClockMutations
 from app.api.mutations.usage import UsageMutations
 from app.api.queries.catalog import CatalogQueries
 from app.api.queries.customer import CustomerQueries
@@ -56,12 +58,14 @@ class Query(
     )
 )
 class Mutation(
+    BillingMutations,
     LedgerMutations,
     InvoiceMutations,
     UsageMutations,
     SubscriptionMutations,
     CatalogMutations,
     CustomerMutations,
+    ClockMutations,
     OrganizationMutations,
 ):
     """Every field that writes."""

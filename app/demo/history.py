@@ -209,7 +209,7 @@ class History:
 
         async def subscribe() -> None:
             new = NewSubscription(client.id, offer.plan.key, None, seats, started_at, anchor, None)
-            contract.id = await create_subscription(story.tenant(at), new)
+            contract.id, _ = await create_subscription(story.tenant(at), new)
 
         return contract, subscribe
 

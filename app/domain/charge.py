@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
+from uuid import UUID
 
 from app.domain.errors import Invalid
 from app.domain.money import (
@@ -58,7 +59,8 @@ class Explanation:
 class ChargeLine:
     """A line before it is stored; `unit_price` and `amount` in minor units.
 
-    Only USAGE has a `feature_key`; `unit_price` is None where no single price gives the amount.
+    Only USAGE has a `feature_key`; `unit_price` is None where no single price gives the amount. A line that a plan
+    gives bears the version that priced it and the span that it is for.
     """
 
     kind: LineItemKind
@@ -68,6 +70,8 @@ class ChargeLine:
     unit_price: Decimal | None
     amount: int
     explanation: Explanation
+    plan_id: UUID | None = None
+    period: Period | None = None
 
 
 def base_fee_line(plan_name: str, base_price: int, seats: int) -> ChargeLine:
@@ -75,7 +79,8 @@ def base_fee_line(plan_name: str, base_price: int, seats: int) -> ChargeLine:
 
     Raises Invalid beyond `MINOR_MAX`.
     """
-    return _fee_line(f"{plan_name}: base fee", _seats(seats, base_price), seats, Fraction(base_price))
+    text = _seats(seats, base_price)
+    return _fee_line(LineItemKind.BASE_FEE, f"{plan_name}: base fee", text, seats, Fraction(base_price))
 
 
 def prorated_base_fee_line(plan_name: str, base_price: int, seats: int, used: Period, whole: Period) -> ChargeLine:
@@ -86,7 +91,22 @@ def prorated_base_fee_line(plan_name: str, base_price: int, seats: int, used: Pe
     """
     part = _part(used, whole)
     text = f"{_seats(seats, base_price)} for {part}"
-    return _fee_line(f"{plan_name}: base fee ({part})", text, seats, prorate_exact(base_price, used, whole))
+    description = f"{plan_name}: base fee ({part})"
+    return _fee_line(LineItemKind.BASE_FEE, description, text, seats, prorate_exact(base_price, used, whole))
+
+
+def proration_line(
+    plan_name: str, base_price: int, seats: int, used: Period, whole: Period, *, times: int = 1
+) -> ChargeLine:
+    """The fee of a part of a period that a change charges, or credits where `times` is below 0; rounded once.
+
+    A credit mirrors its charge to the minor unit (M7). Raises Invalid as `prorated_base_fee_line` does.
+    """
+    part = _part(used, whole)
+    words = f"{_seats(seats, base_price)} for {part}"
+    kind, what = ("Credit of ", "unused fee") if times < 0 else ("", "base fee")
+    unit_price = times * prorate_exact(base_price, used, whole)
+    return _fee_line(LineItemKind.PRORATION, f"{plan_name}: {what} ({part})", f"{kind}{words}", seats, unit_price)
 
 
 def usage_line(feature_key: str, feature_name: str, used: Decimal, included: Decimal, price: UsagePrice) -> ChargeLine:
@@ -129,12 +149,12 @@ def manual_line(description: str, quantity: Decimal, unit_price: Decimal) -> Cha
     )
 
 
-def _fee_line(description: str, text: str, seats: int, unit_price: Fraction) -> ChargeLine:
+def _fee_line(kind: LineItemKind, description: str, text: str, seats: int, unit_price: Fraction) -> ChargeLine:
     exact = seats * unit_price
     step = PricingStep(text, Decimal(seats), plain(unit_price), plain(exact))
     rounding = ROUNDING if is_plain(exact) else ROUNDING_OF_LONGER
     return ChargeLine(
-        kind=LineItemKind.BASE_FEE,
+        kind=kind,
         description=description,
         feature_key=None,
         quantity=Decimal(seats),

@@ -20,8 +20,9 @@ class PlanStatus(StrEnum):
 
 
 class BillingTiming(StrEnum):
-    """When the base fee of a period is billed."""
+    """When the base fee of a period is billed: as it begins, or once it has ended."""
 
+    IN_ADVANCE = "IN_ADVANCE"
     IN_ARREARS = "IN_ARREARS"
 
 
@@ -70,7 +71,13 @@ class Plan:
     base_price: int
     interval: Interval
     interval_count: int
+    timing: BillingTiming
     features: tuple[Feature, ...]
+
+    @property
+    def rhythm(self) -> tuple[Interval, int, BillingTiming]:
+        """What a change of plan keeps, unless it begins a new period."""
+        return self.interval, self.interval_count, self.timing
 
 
 def validate_feature(feature: Feature, path: Sequence[str]) -> None:

@@ -20,7 +20,16 @@ READS: Final = frozenset(
 
 _CATALOG: Final = frozenset({"meter:create", "plan:create", "plan:publish", "plan:archive"})
 _CUSTOMERS: Final = frozenset(
-    {"customer:create", "customer:update", "subscription:create", "subscription:cancel", "usage:record"}
+    {
+        "customer:create",
+        "customer:update",
+        "subscription:create",
+        "subscription:change_plan",
+        "subscription:cancel",
+        "subscription:pause",
+        "subscription:resume",
+        "usage:record",
+    }
 )
 _INVOICES: Final = frozenset(
     {
@@ -33,13 +42,21 @@ _INVOICES: Final = frozenset(
         "invoice:mark_paid",
         "invoice:void",
         "ledger:adjust",
+        "billing:run",
     }
 )
 _TENANCY: Final = frozenset(
-    {"organization:create", "organization:update", "organization:enter", "organization:sensitive"}
+    {
+        "organization:create",
+        "organization:update",
+        "organization:enter",
+        "organization:sensitive",
+    }
 )
 
-SCOPES: Final = READS | _CATALOG | _CUSTOMERS | _INVOICES | _TENANCY
+_CLOCK: Final = frozenset({"test_clock:advance"})
+
+SCOPES: Final = READS | _CATALOG | _CUSTOMERS | _INVOICES | _TENANCY | _CLOCK
 
 
 class Role(StrEnum):
@@ -56,8 +73,8 @@ class Role(StrEnum):
 SCOPES_OF: Final[dict[Role, frozenset[str]]] = {
     Role.OWNER: SCOPES,
     Role.ADMIN: SCOPES - {"organization:sensitive"},
-    Role.BILLING: READS | _CUSTOMERS | _INVOICES,
-    Role.DEVELOPER: READS | _CATALOG | _CUSTOMERS | {"invoice:draft", "invoice:generate"},
+    Role.BILLING: READS | _CUSTOMERS | _INVOICES | _CLOCK,
+    Role.DEVELOPER: READS | _CATALOG | _CUSTOMERS | _CLOCK | {"invoice:draft", "invoice:generate"},
     Role.SUPPORT: READS,
     Role.INGEST: frozenset({"viewer:read", "usage:record"}),
 }

@@ -1,87 +1,239 @@
-"""Steps of billing that more than one operation takes: draft a period, finalize a draft."""
+"""The steps of billing that more than one operation takes, for many subscriptions at once.
 
-from datetime import datetime
+What falls due is the domain's to say (`app/domain/billing.py`); here it is priced by what is recorded, drafted,
+finalized, and the subscription's place in its billing moved on.
+"""
 
-from app.domain.billing import period_lines, proration_note
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Final
+from uuid import UUID
+
+from app.domain.billing import Due, billed_features, due_at_boundary, lines_of
 from app.domain.charge import ChargeLine
-from app.domain.errors import AlreadyExists
-from app.domain.invoice import DUE_IN_DAYS, BillingReason, Invoice, drafted
-from app.domain.ledger import EntryType
-from app.domain.period import Period
+from app.domain.coverage import Coverage
+from app.domain.errors import InvalidState
+from app.domain.invoice import Invoice, drafted
 from app.domain.subscription import Subscription
-from app.store.invoice import insert_invoice, insert_lines, load_live_invoice, next_invoice_number, save_invoice
-from app.store.ledger import StatementEntry, post
+from app.domain.timeline import TICK, Timeline
+from app.domain.usage import Aggregation
+from app.store.audit import record, record_all
+from app.store.connection import TRY_AGAIN, Unavailable
+from app.store.coverage import Accounts, Draft, document_from_coverage, load_accounts
+from app.store.finalization import finalize_drafts
+from app.store.invoice import insert_invoices, insert_lines, lock_invoice, replace_generated_lines
 from app.store.meter import load_meters
+from app.store.quantity import Measure, load_quantities
 from app.store.query import new_id
+from app.store.subscription import load_domain_subscriptions, move_billing
 from app.store.tenancy import Transaction, WriteTransaction
-from app.store.usage import load_quantities
+
+DRAFT_GRACE: Final = timedelta(days=3)
+"""How long after a period's end its draft may wait for review before the billing run finalizes it (M16)."""
 
 
-async def price_period(
-    tx: Transaction, subscription: Subscription, lived: Period, whole: Period
-) -> tuple[ChargeLine, ...]:
-    """The lines of a subscription's period, of what is recorded by now."""
-    meter_ids = [
-        feature.meter_id for feature in subscription.plan.features if feature.is_billed and feature.meter_id is not None
-    ]
-    used = await load_quantities(
+@dataclass(frozen=True, slots=True)
+class Priced:
+    """What is due on a subscription, with the lines that it gives."""
+
+    subscription: Subscription
+    due: Due
+    lines: tuple[ChargeLine, ...]
+
+
+async def load_accounts_at(
+    tx: Transaction, boundaries: Mapping[UUID, tuple[Subscription, datetime]]
+) -> dict[UUID, Accounts]:
+    """What the invoices of each subscription account for around a boundary, and later."""
+    return await load_accounts(
         tx,
-        subscription_id=subscription.id,
-        customer_id=subscription.customer_id,
-        meters=await load_meters(tx, meter_ids),
-        period=lived,
+        {
+            key: subscription.timeline.period_around(boundary - TICK).whole.start
+            for key, (subscription, boundary) in boundaries.items()
+        },
     )
-    return period_lines(subscription.plan, subscription.quantity, lived, whole, used)
 
 
-async def draft_period(
-    tx: WriteTransaction, subscription: Subscription, moment: datetime, notes: str | None = None
-) -> Invoice:
-    """Store a DRAFT of the period around an instant, as far as the subscription lived in it.
+async def price(tx: Transaction, dues: Sequence[tuple[Subscription, Due]]) -> list[Priced]:
+    """The lines of what is due on many subscriptions, of the usage that is recorded by now.
 
-    Raises AlreadyExists where the period has a live invoice, Invalid where an amount passes the bounds.
+    Raises Invalid where an amount passes the bounds.
     """
-    whole = subscription.whole_period(moment)
-    lived = subscription.lived(whole)
-    if await load_live_invoice(tx, subscription.id, lived.start) is not None:
-        raise AlreadyExists("This period has an invoice already: use it, or void or delete it first.", "period")
-    lines = await price_period(tx, subscription, lived, whole)
-    cancelled = lived.end < whole.end
-    invoice = drafted(
-        invoice_id=new_id(),
-        customer_id=subscription.customer_id,
-        subscription_id=subscription.id,
-        currency=subscription.plan.currency,
-        reason=BillingReason.CANCELLATION if cancelled else BillingReason.PERIOD,
-        period=lived,
-        lines=lines,
-        notes="\n".join(note for note in (proration_note(subscription, lived, whole), notes) if note) or None,
-    )
-    await insert_invoice(tx, invoice)
-    await insert_lines(tx, invoice, lines, plan_id=subscription.plan.id)
-    return invoice
+    asked = [
+        (subscription, share, meter_id)
+        for subscription, due in dues
+        for share in due.usage
+        for _, meter_id in billed_features(share.plan)
+    ]
+    aggregations = {
+        meter.id: Aggregation(meter.aggregation)
+        for meter in await load_meters(tx, list({meter_id for _, _, meter_id in asked}))
+    }
+    measures = [
+        Measure(subscription.id, subscription.customer_id, meter_id, share.spans)
+        for subscription, share, meter_id in asked
+    ]
+    quantities = await load_quantities(tx, measures, aggregations)
+    used: dict[UUID, dict[tuple[UUID, UUID], Decimal]] = defaultdict(dict)
+    for (subscription, share, meter_id), quantity in zip(asked, quantities, strict=True):
+        used[subscription.id][share.plan.id, meter_id] = quantity
+    return [
+        Priced(subscription, due, lines_of(due, subscription.timeline, used[subscription.id]))
+        for subscription, due in dues
+    ]
 
 
-async def finalize_draft(tx: WriteTransaction, draft: Invoice, due_in_days: int | None = None) -> Invoice:
-    """Lock a draft, draw its number and charge its customer; all of it is undone where the transaction is (M11).
-
-    Raises InvalidState, Invalid. A total of 0 is PAID at once, with a number and no entry.
-    """
-    final = draft.finalized(at=tx.now, due_in_days=DUE_IN_DAYS if due_in_days is None else due_in_days)
-    number = await next_invoice_number(tx)
-    final = final.numbered(number)
-    await save_invoice(tx, final)
-    if final.totals.total:
-        await post(
-            tx,
-            StatementEntry(
-                customer_id=final.customer_id,
-                type=EntryType.CHARGE,
-                amount=final.totals.total,
-                currency=final.currency,
-                description=f"Invoice {number}",
-                cause=f"invoice.finalize:{final.id}",
-                invoice_id=final.id,
-            ),
+async def draft(tx: WriteTransaction, bills: Sequence[Priced], notes: str | None = None) -> list[Invoice]:
+    """Store a DRAFT of each bill, with its lines. Raises AlreadyExists where a period has a live invoice."""
+    drafts = [
+        drafted(
+            invoice_id=new_id(),
+            customer_id=bill.subscription.customer_id,
+            subscription_id=bill.subscription.id,
+            currency=bill.subscription.plan.currency,
+            reason=bill.due.reason,
+            period=bill.due.period,
+            lines=bill.lines,
+            notes="\n".join(note for note in (bill.due.notes, notes) if note) or None,
         )
+        for bill in bills
+    ]
+    await insert_invoices(tx, drafts, [document_from_coverage(bill.due.covers) for bill in bills])
+    await insert_lines(tx, [(invoice, bill.lines) for invoice, bill in zip(drafts, bills, strict=True)])
+    return drafts
+
+
+async def bill_at_once(
+    tx: WriteTransaction,
+    subscription: Subscription,
+    at: datetime,
+    due_of: Callable[[Timeline, datetime, Coverage], Due] = due_at_boundary,
+) -> Invoice | None:
+    """Bill what a change makes due at an instant, and give the final invoice; None where it is nothing.
+
+    Raises InvalidState where a draft of that period would bill it otherwise.
+    """
+    accounts = (await load_accounts_at(tx, {subscription.id: (subscription, at)}))[subscription.id]
+    if any(waiting.period.start <= at <= waiting.period.end for waiting in accounts.drafts):
+        raise InvalidState(
+            "The current period has a DRAFT invoice: finalize, void or delete it first.", "subscriptionId"
+        )
+    due = due_of(subscription.timeline, at, accounts.live)
+    if due.is_empty:
+        return None
+    (final,) = await finalize_drafts(tx, await draft(tx, await price(tx, [(subscription, due)])))
+    await record(tx, "invoice.finalize", final.id, {"number": final.number})
     return final
+
+
+async def bill_chunk(
+    tx: WriteTransaction, subscription_ids: Sequence[UUID], until: datetime
+) -> tuple[int, dict[UUID, Exception]]:
+    """Bill subscriptions together, or one by one where that fails; how many invoices, and what failed on which.
+
+    One that fails blocks no other and leaves nothing behind. Raises Unavailable, and what says that the transaction
+    should be tried again.
+    """
+    try:
+        return await _bill_together(tx, subscription_ids, until), {}
+    except (Unavailable, *TRY_AGAIN):
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with one, the others are billed
+        if len(subscription_ids) == 1:
+            return 0, {subscription_ids[0]: error}
+    invoices, failures = 0, {}
+    for subscription_id in subscription_ids:
+        billed, failed = await bill_chunk(tx, [subscription_id], until)
+        invoices += billed
+        failures |= failed
+    return invoices, failures
+
+
+async def _bill_together(tx: WriteTransaction, subscription_ids: Sequence[UUID], until: datetime) -> int:
+    async with tx.savepoint():
+        found = await load_domain_subscriptions(tx, subscription_ids, tx.facts.zone)
+        invoices = await bill_due(tx, found.values(), until)
+        await record_all(tx, "invoice.finalize", {final.id: {"number": final.number} for final in invoices})
+        return len(invoices)
+
+
+async def bill_due(tx: WriteTransaction, subscriptions: Iterable[Subscription], until: datetime) -> list[Invoice]:
+    """Bill every boundary of those subscriptions up to an instant, in order, and move each one's billing on.
+
+    The subscriptions are locked by this transaction. A boundary whose period has a draft waits for its review until
+    its grace is over; then the draft is finalized. Raises Invalid where an amount passes the bounds.
+    """
+    pending = {each.id: each for each in subscriptions}
+    if not pending:
+        return []
+    boundaries = {key: (each, each.due_at) for key, each in pending.items() if each.due_at is not None}
+    accounts = await load_accounts_at(tx, boundaries)
+    invoices: list[Invoice] = []
+    done: dict[UUID, Subscription] = {}
+    waiting: dict[UUID, datetime] = {}
+    while pending:
+        step = _Step()
+        for key, subscription in list(pending.items()):
+            at = subscription.due_at
+            if at is None or at > until:
+                done[key] = pending.pop(key)
+                continue
+            held_until = step.take(subscription, at, accounts[key], tx.now)
+            if held_until is not None:
+                waiting[key] = held_until
+                done[key] = pending.pop(key)
+            else:
+                pending[key] = subscription.billed(at)
+        invoices += await step.carry_out(tx, accounts)
+    await move_billing(tx, done.values(), waiting)
+    return invoices
+
+
+class _Step:
+    """The next boundary of each of many subscriptions: new bills, and drafts whose time of review is over."""
+
+    def __init__(self) -> None:
+        self._new: list[tuple[Subscription, Due]] = []
+        self._adopted: list[tuple[Subscription, Due, Draft]] = []
+
+    def take(self, subscription: Subscription, at: datetime, accounts: Accounts, now: datetime) -> datetime | None:
+        """Take a subscription's boundary up; where its draft is still to be reviewed, answer until when."""
+        due = due_at_boundary(subscription.timeline, at, accounts.final)
+        waiting = accounts.draft_of(due.period)
+        if waiting is not None:
+            grace_ends = max(at, waiting.created_at) + DRAFT_GRACE
+            if now < grace_ends:
+                return grace_ends
+            fresh = due_at_boundary(subscription.timeline, at, accounts.without(waiting))
+            self._adopted.append((subscription, fresh, waiting))
+            return None
+        due = due_at_boundary(subscription.timeline, at, accounts.live)
+        if not due.is_empty:
+            self._new.append((subscription, due))
+        return None
+
+    async def carry_out(self, tx: WriteTransaction, accounts: dict[UUID, Accounts]) -> list[Invoice]:
+        """Draft and finalize what was taken up; `accounts` then knows of it."""
+        if not self._new and not self._adopted:
+            return []
+        drafts = [await self._adopt(tx, *adopted) for adopted in self._adopted]
+        drafts += await draft(tx, await price(tx, self._new))
+        for subscription, due, waiting in self._adopted:
+            accounts[subscription.id].drafts.remove(waiting)
+            accounts[subscription.id].final += due.covers
+        for subscription, due in self._new:
+            accounts[subscription.id].final += due.covers
+        return await finalize_drafts(tx, drafts)
+
+    async def _adopt(self, tx: WriteTransaction, subscription: Subscription, due: Due, waiting: Draft) -> Invoice:
+        """The draft as it is where it was made after its period ended; else with what its plan gives priced anew."""
+        invoice = await lock_invoice(tx, waiting.id)
+        if invoice is None:
+            raise LookupError("A draft vanished while its subscription was locked.")
+        if waiting.created_at >= due.at or due.is_empty:
+            return invoice
+        (bill,) = await price(tx, [(subscription, due)])
+        return await replace_generated_lines(tx, invoice, bill.lines, document_from_coverage(due.covers))

@@ -1,6 +1,6 @@
 """Invoices, their lines and their numbers."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -33,14 +33,6 @@ _shown = sa.or_(parameter("with_drafts", sa.Boolean), invoices.c.finalized_at.is
 _BY_ID: Final = invoices.where(invoices.c.id == any_of("ids"), _shown)
 _BY_NUMBER: Final = invoices.where(invoices.c.number == parameter("number", sa.Text))
 _LOCKED: Final = invoices.query(invoices.select(invoices.c.id == parameter("id", sa.Uuid)).with_for_update())
-_LIVE: Final = invoices.query(
-    invoices.select(
-        invoices.c.subscription_id == parameter("subscription_id", sa.Uuid),
-        invoices.c.period_start == parameter("period_start", sa.DateTime(timezone=True)),
-        invoices.c.status != "VOID",
-        sa.or_(invoices.c.reason == "PERIOD", invoices.c.reason == "CANCELLATION"),
-    )
-)
 _INSERT: Final = invoices.insert()
 _UPDATE: Final = invoices.update(
     "number",
@@ -65,6 +57,10 @@ _DELETE_LINE: Final = invoice_line_items.delete(
     invoice_line_items.c.invoice_id == parameter("invoice_id", sa.Uuid),
     invoice_line_items.c.id == parameter("id", sa.Uuid),
 )
+_DELETE_GENERATED: Final = invoice_line_items.delete(
+    invoice_line_items.c.invoice_id == parameter("invoice_id", sa.Uuid), invoice_line_items.c.plan_id.is_not(None)
+)
+_SET_COVERS: Final = invoices.update("covers")
 _LINES: Final = invoice_line_items.query(
     invoice_line_items.select(invoice_line_items.c.invoice_id == any_of("invoice_ids")).order_by(
         invoice_line_items.c.invoice_id, invoice_line_items.c.sort_order
@@ -125,11 +121,6 @@ async def load_invoice_by_number(tx: Transaction, number: str) -> Invoice | None
     return await tx.fetch_row(_BY_NUMBER, number=number)
 
 
-async def load_live_invoice(tx: Transaction, subscription_id: UUID, period_start: datetime) -> Invoice | None:
-    """The one invoice, not VOID, of a subscription's period."""
-    return await tx.fetch_row(_LIVE, subscription_id=subscription_id, period_start=period_start)
-
-
 async def load_lines(tx: Transaction, invoice_ids: Sequence[UUID]) -> list[InvoiceLineItem]:
     """The lines of those invoices, in their order."""
     return await tx.fetch(_LINES, invoice_ids=list(invoice_ids))
@@ -146,20 +137,31 @@ async def lock_invoice(tx: WriteTransaction, invoice_id: UUID) -> DomainInvoice 
     return None if row is None else _domain(row)
 
 
-async def insert_invoice(tx: WriteTransaction, invoice: DomainInvoice) -> None:
-    """Store a new draft. Raises AlreadyExists where its subscription's period has a live invoice."""
+async def insert_invoices(
+    tx: WriteTransaction, drafts: Sequence[DomainInvoice], covers: Sequence[Mapping[str, Any] | None]
+) -> None:
+    """Store new drafts, each with what it accounts for.
+
+    Raises AlreadyExists where a subscription's period has a live invoice.
+    """
     try:
-        await tx.execute(
+        await tx.execute_many(
             _INSERT,
-            customer_id=invoice.customer_id,
-            subscription_id=invoice.subscription_id,
-            reason=invoice.reason,
-            period_start=invoice.period.start,
-            period_end=invoice.period.end,
-            currency=invoice.currency,
-            properties={},
-            created_at=tx.now,
-            **_changing(invoice, tx.now),
+            [
+                {
+                    "customer_id": invoice.customer_id,
+                    "subscription_id": invoice.subscription_id,
+                    "reason": invoice.reason,
+                    "period_start": invoice.period.start,
+                    "period_end": invoice.period.end,
+                    "currency": invoice.currency,
+                    "covers": document,
+                    "properties": {},
+                    "created_at": tx.now,
+                    **_changing(invoice, tx.now),
+                }
+                for invoice, document in zip(drafts, covers, strict=True)
+            ],
         )
     except asyncpg.UniqueViolationError as error:
         raise AlreadyExists(
@@ -179,14 +181,9 @@ async def delete_invoice(tx: WriteTransaction, invoice_id: UUID) -> None:
 
 
 async def insert_lines(
-    tx: WriteTransaction,
-    invoice: DomainInvoice,
-    lines: Iterable[ChargeLine],
-    *,
-    plan_id: UUID | None,
-    first: int = 0,
+    tx: WriteTransaction, lines_of: Iterable[tuple[DomainInvoice, Iterable[ChargeLine]]], *, first: int = 0
 ) -> None:
-    """Store lines of a draft, numbered from `first` on. `plan_id` is the version that priced them."""
+    """Store lines of drafts; those of each are numbered from `first` on."""
     rows = [
         {
             "id": new_id(),
@@ -198,15 +195,30 @@ async def insert_lines(
             "unit_price": line.unit_price,
             "amount_minor": line.amount,
             "currency": invoice.currency,
-            "period_start": None if plan_id is None else invoice.period.start,
-            "period_end": None if plan_id is None else invoice.period.end,
-            "sort_order": first + index,
-            "plan_id": plan_id,
+            "period_start": None if line.period is None else line.period.start,
+            "period_end": None if line.period is None else line.period.end,
+            "sort_order": order,
+            "plan_id": line.plan_id,
             "explanation": document_from_explanation(line.explanation),
         }
-        for index, line in enumerate(lines)
+        for invoice, lines in lines_of
+        for order, line in enumerate(lines, first)
     ]
     await tx.execute_many(_INSERT_LINE, rows)
+
+
+async def replace_generated_lines(
+    tx: WriteTransaction, draft: DomainInvoice, lines: Sequence[ChargeLine], covers: Mapping[str, Any]
+) -> DomainInvoice:
+    """Put new lines in place of those that a plan gave to a draft; lines by hand stay."""
+    await tx.execute(_DELETE_GENERATED, invoice_id=draft.id)
+    by_hand = await load_lines(tx, [draft.id])
+    first = 1 + max((line.sort_order for line in by_hand), default=-1)
+    await insert_lines(tx, [(draft, lines)], first=first)
+    changed = draft.with_lines([*kinds_and_amounts(by_hand), *((line.kind, line.amount) for line in lines)])
+    await save_invoice(tx, changed)
+    await tx.execute(_SET_COVERS, id=draft.id, covers=covers)
+    return changed
 
 
 async def delete_line(tx: WriteTransaction, invoice_id: UUID, line_id: UUID) -> bool:

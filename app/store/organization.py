@@ -1,5 +1,6 @@
 """Organizations: the active one, and those that a credential may enter."""
 
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -49,6 +50,10 @@ listing: Final = Listing(
     unfiltered_because=_WHY,
 )
 
+_LOCK_CLOCK: Final = Query(
+    "select test_clock from organizations where organization_id = :organization_id for no key update"
+)
+
 _DEPTH: Final = Query(
     """
     select organization_depth(:wanted),
@@ -75,6 +80,11 @@ async def depth_under(tx: Transaction, root: UUID, organization_id: UUID) -> int
     """How deep an organization that is `root` or below it lies, 1 for one without parent; 0 where it is neither."""
     row = await tx.fetch_row(_DEPTH, root=root, wanted=organization_id)
     return row[0] if row is not None and row[1] else 0
+
+
+async def lock_clock(tx: WriteTransaction) -> datetime:
+    """A TEST organization's now, until the transaction ends nobody else's to move."""
+    return await tx.fetch_value(_LOCK_CLOCK)
 
 
 async def update_organization(tx: WriteTransaction, **values: object) -> None:

@@ -7,8 +7,9 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from app.domain.errors import InvalidState, NotFound
 from app.domain.period import Interval
-from app.domain.plan import Enforcement, Feature, FeatureType
+from app.domain.plan import BillingTiming, Enforcement, Feature, FeatureType, PlanStatus
 from app.domain.plan import Plan as DomainPlan
 from app.domain.price import PricingModel, Tier, UsagePrice
 from app.store.page import Listing, newest_first
@@ -70,6 +71,27 @@ async def load_plan_by_key(
     return await tx.fetch_row(_BY_KEY, key=key, version=version, statuses=list(statuses))
 
 
+async def load_plan_to_subscribe(tx: Transaction, key: str, version: int | None, known: UUID | None = None) -> Plan:
+    """The version of a key that one subscribes to: the newest active one where no version is asked for.
+
+    The version that a subscription is on (`known`) may be archived. Raises NotFound, InvalidState.
+    """
+    plan = await load_plan_by_key(tx, key, version, statuses=[PlanStatus.ACTIVE])
+    if plan is None:
+        raise NotFound(
+            "No active plan has this key: publish a version of it first."
+            if version is None
+            else "No plan has this key and version.",
+            "planKey",
+        )
+    if plan.status != PlanStatus.ACTIVE and plan.id != known:
+        raise InvalidState(
+            f"Version {plan.version} of the plan is {plan.status}: only an ACTIVE one can be subscribed to.",
+            "planVersion",
+        )
+    return plan
+
+
 async def load_plan_features(tx: Transaction, plan_ids: Sequence[UUID]) -> list[PlanFeature]:
     """The features of those plan versions, in the order in which they were given."""
     return await tx.fetch(_FEATURES, plan_ids=list(plan_ids))
@@ -110,8 +132,16 @@ async def set_plan_status(tx: WriteTransaction, plan_id: UUID, status: str) -> N
 
 async def load_domain_plan(tx: Transaction, plan_id: UUID) -> DomainPlan:
     """A plan version as the calculation needs it."""
-    row = (await load_plans(tx, [plan_id]))[0]
-    return domain_plan(row, await load_plan_features(tx, [plan_id]))
+    return (await load_domain_plans(tx, [plan_id]))[plan_id]
+
+
+async def load_domain_plans(tx: Transaction, plan_ids: Iterable[UUID]) -> dict[UUID, DomainPlan]:
+    """Plan versions as the calculation needs them, by their ids."""
+    ids = list(plan_ids)
+    features: dict[UUID, list[PlanFeature]] = {plan_id: [] for plan_id in ids}
+    for feature in await load_plan_features(tx, ids):
+        features[feature.plan_id].append(feature)
+    return {row.id: domain_plan(row, features[row.id]) for row in await load_plans(tx, ids)}
 
 
 def domain_plan(row: Plan, features: Iterable[PlanFeature]) -> DomainPlan:
@@ -123,6 +153,7 @@ def domain_plan(row: Plan, features: Iterable[PlanFeature]) -> DomainPlan:
         base_price=row.base_price_minor,
         interval=Interval(row.interval),
         interval_count=row.interval_count,
+        timing=BillingTiming(row.timing),
         features=tuple(
             Feature(
                 key=feature.key,

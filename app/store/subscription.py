@@ -1,6 +1,7 @@
 """Subscriptions: rows for reading as they are at the tenant's now, domain objects for their life."""
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -10,10 +11,11 @@ import sqlalchemy as sa
 
 from app.domain.subscription import Subscription as DomainSubscription
 from app.domain.subscription import SubscriptionStatus
+from app.domain.timeline import Pause, Phase, Timeline
 from app.store.page import Listing, newest_first
-from app.store.plan import domain_plan, load_domain_plan, load_plan_features, plans
+from app.store.plan import load_domain_plans, plans
 from app.store.query import Query, Relation, any_of, parameter
-from app.store.tables import Subscription
+from app.store.tables import Subscription, SubscriptionPause, SubscriptionPhase
 from app.store.tenancy import Transaction, WriteTransaction, organizations
 
 TENANT_NOW: Final = sa.func.coalesce(
@@ -23,23 +25,102 @@ TENANT_NOW: Final = sa.func.coalesce(
 
 
 def _at_now(columns: Any) -> dict[str, Any]:
+    """What follows from the clock (decision 0005); the domain's `Subscription.status` says the same."""
     over = sa.and_(columns["cancel_at"].is_not(None), columns["cancel_at"] <= TENANT_NOW)
+    resumed = sa.and_(columns["resumes_at"].is_not(None), columns["resumes_at"] <= TENANT_NOW)
+    paused = sa.and_(columns["paused_at"].is_not(None), columns["paused_at"] <= TENANT_NOW, sa.not_(resumed))
+    status = sa.case(
+        (over, sa.literal_column(f"'{SubscriptionStatus.CANCELED}'")),
+        (paused, sa.literal_column(f"'{SubscriptionStatus.PAUSED}'")),
+        (columns["trial_end"] > TENANT_NOW, sa.literal_column(f"'{SubscriptionStatus.TRIALING}'")),
+        (columns["past_due_at"].is_not(None), sa.literal_column(f"'{SubscriptionStatus.PAST_DUE}'")),
+        else_=sa.literal_column(f"'{SubscriptionStatus.ACTIVE}'"),
+    )
+    still_paused = sa.and_(paused, sa.not_(over))
     return {
-        "status": sa.case((over, sa.literal_column("'CANCELED'")), else_=columns["status"]),
-        "ended_at": sa.case((over, sa.func.coalesce(columns["ended_at"], columns["cancel_at"]))),
+        "status": status,
+        "ended_at": sa.case((over, columns["cancel_at"])),
+        "paused_at": sa.case((still_paused, columns["paused_at"])),
+        "resumes_at": sa.case((still_paused, columns["resumes_at"])),
     }
 
 
 subscriptions = Relation(Subscription, computed=_at_now)
+phases = Relation(SubscriptionPhase)
+pauses = Relation(SubscriptionPause)
 SubscriptionRow = subscriptions.row
 
 _BY_ID: Final = subscriptions.where(subscriptions.c.id == any_of("ids"))
 _LOCKED: Final = subscriptions.query(
     subscriptions.select(subscriptions.c.id == parameter("id", sa.Uuid)).with_for_update()
 )
+_LOCK_DUE: Final = Query(
+    """
+    select id from subscriptions
+    where organization_id = :organization_id and due_at <= :until and id <> all(:but ::uuid[])
+    order by due_at, id limit :limit for update skip locked
+    """
+)
+_DUE: Final = subscriptions.query(
+    subscriptions.select(
+        subscriptions.c.due_at <= parameter("until", sa.DateTime(timezone=True)),
+        subscriptions.c.id != sa.all_(parameter("but", sa.ARRAY(sa.Uuid))),
+    )
+    .order_by(subscriptions.c.due_at, subscriptions.c.id)
+    .limit(parameter("limit", sa.BigInteger))
+    .with_for_update(skip_locked=True)
+)
+_DUE: Final = Query(
+    """
+    select count(*), min(due_at) from subscriptions
+    where organization_id = :organization_id and due_at <= :until and id <> all(:but ::uuid[])
+    """
+)
 _INSERT: Final = subscriptions.insert()
 _UPDATE: Final = subscriptions.update(
-    "status", "quantity", "cancel_requested_at", "cancel_at", "cancel_reason", "ended_at", "version", "updated_at"
+    "plan_id",
+    "billing_anchor",
+    "quantity",
+    "status",
+    "cancel_requested_at",
+    "cancel_at",
+    "cancel_reason",
+    "ended_at",
+    "paused_at",
+    "resumes_at",
+    "past_due_at",
+    "billed_until",
+    "due_at",
+    "version",
+    "updated_at",
+)
+_MOVE_BILLING: Final = subscriptions.update("billed_until", "due_at")
+_REOPEN: Final = Query(
+    """
+    update subscriptions
+    set billed_until = least(billed_until, :since ::timestamptz - interval '1 microsecond'), due_at = least(due_at, :now)
+    where organization_id = :organization_id and id = :id
+    """
+)
+_PHASES: Final = phases.query(
+    phases.select(phases.c.subscription_id == any_of("ids")).order_by(phases.c.subscription_id, phases.c.number)
+)
+_PAUSES: Final = pauses.query(
+    pauses.select(pauses.c.subscription_id == any_of("ids")).order_by(pauses.c.subscription_id, pauses.c.number)
+)
+_INSERT_PHASE: Final = phases.insert()
+_INSERT_PAUSE: Final = pauses.insert()
+_END_PHASE: Final = Query(
+    """
+    update subscription_phases set ends_at = :ends_at
+    where organization_id = :organization_id and subscription_id = :subscription_id and number = :number
+    """
+)
+_END_PAUSE: Final = Query(
+    """
+    update subscription_pauses set ends_at = :ends_at
+    where organization_id = :organization_id and subscription_id = :subscription_id and number = :number
+    """
 )
 _CLOCK: Final = Query(
     sa.select(organizations.c.time_zone, sa.func.coalesce(organizations.c.test_clock, sa.func.now())).where(
@@ -78,76 +159,154 @@ async def load_clock(tx: Transaction) -> tuple[ZoneInfo, datetime]:
 async def load_domain_subscriptions(
     tx: Transaction, ids: Sequence[UUID], zone: ZoneInfo
 ) -> dict[UUID, DomainSubscription]:
-    """The subscriptions with those ids and their plans, as their life needs them, by four statements at most."""
-    rows = await load_subscriptions(tx, ids)
-    plan_ids = list({row.plan_id for row in rows})
-    plan_rows = await tx.fetch(_PLANS, ids=plan_ids)
-    features: dict[UUID, list[Any]] = {plan_id: [] for plan_id in plan_ids}
-    for feature in await load_plan_features(tx, plan_ids):
-        features[feature.plan_id].append(feature)
-    by_id = {row.id: domain_plan(row, features[row.id]) for row in plan_rows}
-    return {row.id: _domain(row, by_id[row.plan_id], zone) for row in rows}
-
-
-_PLANS: Final = plans.where(plans.c.id == any_of("ids"))
+    """The subscriptions with those ids, as their life needs them, by five statements."""
+    return await _domain(tx, await load_subscriptions(tx, ids), zone)
 
 
 async def lock_subscription(tx: WriteTransaction, subscription_id: UUID) -> DomainSubscription | None:
     """The subscription with that id, until the transaction ends nobody else's to change."""
     row = await tx.fetch_row(_LOCKED, id=subscription_id)
-    if row is None:
-        return None
-    return _domain(row, await load_domain_plan(tx, row.plan_id), tx.facts.zone)
+    return None if row is None else (await _domain(tx, [row], tx.facts.zone))[row.id]
+
+
+async def lock_due(tx: WriteTransaction, until: datetime, limit: int, but: Iterable[UUID]) -> list[UUID]:
+    """Some of the subscriptions on which something is due by an instant, the longest due first.
+
+    None that another transaction is at, so that many may bill at once; none of those in `but`.
+    """
+    return [record[0] for record in await tx.fetch(_LOCK_DUE, until=until, limit=limit, but=list(but))]
+
+
+async def count_due(tx: Transaction, until: datetime, but: Iterable[UUID]) -> tuple[int, datetime | None]:
+    """On how many subscriptions something is due by an instant, and since when at the longest."""
+    row = await tx.fetch_row(_DUE, until=until, but=list(but))
+    return (0, None) if row is None else (row[0], row[1])
 
 
 async def insert_subscription(
     tx: WriteTransaction, subscription: DomainSubscription, properties: Mapping[str, str]
 ) -> None:
-    """Store a new subscription."""
+    """Store a new subscription with its first phase."""
     await tx.execute(
         _INSERT,
         customer_id=subscription.customer_id,
-        plan_id=subscription.plan.id,
-        started_at=subscription.started_at,
-        billing_anchor=subscription.billing_anchor,
+        started_at=subscription.timeline.started_at,
+        trial_end=subscription.timeline.trial_end,
         properties=dict(properties),
         created_at=tx.now,
         **_changing(subscription, tx.now),
     )
+    await tx.execute(_INSERT_PHASE, **_phase(subscription, 1))
 
 
-async def save_subscription(tx: WriteTransaction, subscription: DomainSubscription) -> None:
-    """Store what changed in a subscription's life."""
+async def save_subscription(tx: WriteTransaction, subscription: DomainSubscription, before: DomainSubscription) -> None:
+    """Store what changed in a subscription's life since `before`; earlier phases and pauses stay, the last ones end."""
     await tx.execute(_UPDATE, **_changing(subscription, tx.now))
+    phases_before, pauses_before = before.timeline.phases, before.timeline.pauses
+    for number in range(len(phases_before) + 1, len(subscription.timeline.phases) + 1):
+        begins = subscription.timeline.phases[number - 1].starts_at
+        await tx.execute(_END_PHASE, subscription_id=subscription.id, number=number - 1, ends_at=begins)
+        await tx.execute(_INSERT_PHASE, **_phase(subscription, number))
+    for number, pause in enumerate(subscription.timeline.pauses, 1):
+        if number > len(pauses_before):
+            await tx.execute(
+                _INSERT_PAUSE,
+                subscription_id=subscription.id,
+                number=number,
+                starts_at=pause.starts_at,
+                ends_at=pause.ends_at,
+            )
+        elif pause != pauses_before[number - 1]:
+            await tx.execute(_END_PAUSE, subscription_id=subscription.id, number=number, ends_at=pause.ends_at)
 
 
-def _changing(subscription: DomainSubscription, now: datetime) -> dict[str, Any]:
+async def move_billing(
+    tx: WriteTransaction, subscriptions: Iterable[DomainSubscription], waiting: Mapping[UUID, datetime]
+) -> None:
+    """Store how far those subscriptions are billed, and when to look at them again: later, for those that wait."""
+    await tx.execute_many(
+        _MOVE_BILLING,
+        [
+            {"id": each.id, "billed_until": each.billed_until, "due_at": waiting.get(each.id, each.due_at)}
+            for each in subscriptions
+        ],
+    )
+
+
+async def reopen_billing(tx: WriteTransaction, subscription_id: UUID, since: datetime) -> None:
+    """Let the next billing run look again at what is due since an instant: an invoice of it was taken back."""
+    await tx.execute(_REOPEN, id=subscription_id, since=since, now=tx.now)
+
+
+async def _domain(tx: Transaction, rows: Sequence[Subscription], zone: ZoneInfo) -> dict[UUID, DomainSubscription]:
+    ids = [row.id for row in rows]
+    if not ids:
+        return {}
+    phase_rows, pause_rows = await tx.fetch(_PHASES, ids=ids), await tx.fetch(_PAUSES, ids=ids)
+    plans_by_id = await load_domain_plans(tx, {row.plan_id for row in phase_rows})
+    phases_of: dict[UUID, list[Phase]] = defaultdict(list)
+    for row in phase_rows:
+        phases_of[row.subscription_id].append(
+            Phase(row.starts_at, row.fee_from, plans_by_id[row.plan_id], row.quantity, row.billing_anchor)
+        )
+    pauses_of: dict[UUID, list[Pause]] = defaultdict(list)
+    for row in pause_rows:
+        pauses_of[row.subscription_id].append(Pause(row.starts_at, row.ends_at))
     return {
-        "id": subscription.id,
-        "status": subscription.status,
-        "quantity": subscription.quantity,
-        "cancel_requested_at": subscription.cancel_requested_at,
-        "cancel_at": subscription.cancel_at,
-        "cancel_reason": subscription.cancel_reason,
-        "ended_at": subscription.ended_at,
-        "version": subscription.version,
-        "updated_at": now,
+        row.id: DomainSubscription(
+            id=row.id,
+            customer_id=row.customer_id,
+            timeline=Timeline(
+                zone=zone,
+                started_at=row.started_at,
+                phases=tuple(phases_of[row.id]),
+                pauses=tuple(pauses_of[row.id]),
+                trial_end=row.trial_end,
+                ends_at=row.cancel_at,
+            ),
+            billed_until=row.billed_until,
+            cancel_requested_at=row.cancel_requested_at,
+            cancel_reason=row.cancel_reason,
+            past_due_at=row.past_due_at,
+            version=row.version,
+        )
+        for row in rows
     }
 
 
-def _domain(row: Subscription, plan: Any, zone: ZoneInfo) -> DomainSubscription:
-    return DomainSubscription(
-        id=row.id,
-        customer_id=row.customer_id,
-        quantity=row.quantity,
-        started_at=row.started_at,
-        billing_anchor=row.billing_anchor,
-        plan=plan,
-        zone=zone,
-        status=SubscriptionStatus(row.status),
-        cancel_requested_at=row.cancel_requested_at,
-        cancel_at=row.cancel_at,
-        cancel_reason=row.cancel_reason,
-        ended_at=row.ended_at,
-        version=row.version,
-    )
+def _phase(subscription: DomainSubscription, number: int) -> dict[str, Any]:
+    phase = subscription.timeline.phases[number - 1]
+    return {
+        "subscription_id": subscription.id,
+        "number": number,
+        "starts_at": phase.starts_at,
+        "ends_at": None,
+        "fee_from": phase.fee_from,
+        "plan_id": phase.plan.id,
+        "quantity": phase.quantity,
+        "billing_anchor": phase.anchor,
+    }
+
+
+def _changing(subscription: DomainSubscription, now: datetime) -> dict[str, Any]:
+    timeline = subscription.timeline
+    pause = timeline.pauses[-1] if timeline.pauses else None
+    status = subscription.status(now)
+    return {
+        "id": subscription.id,
+        "plan_id": subscription.plan.id,
+        "billing_anchor": subscription.billing_anchor,
+        "quantity": subscription.quantity,
+        "status": status,
+        "cancel_requested_at": subscription.cancel_requested_at,
+        "cancel_at": timeline.ends_at,
+        "cancel_reason": subscription.cancel_reason,
+        "ended_at": timeline.ends_at if status is SubscriptionStatus.CANCELED else None,
+        "paused_at": None if pause is None else pause.starts_at,
+        "resumes_at": None if pause is None else pause.ends_at,
+        "past_due_at": subscription.past_due_at,
+        "billed_until": subscription.billed_until,
+        "due_at": subscription.due_at,
+        "version": subscription.version,
+        "updated_at": now,
+    }

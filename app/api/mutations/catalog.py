@@ -104,7 +104,11 @@ class PlanCreateInput(Change):
     interval: Interval = strawberry.field(default=Interval.MONTH, description="What its periods are counted in.")
     interval_count: int = strawberry.field(default=1, description="How many intervals one period has.")
     timing: BillingTiming = strawberry.field(
-        default=BillingTiming.IN_ARREARS, description="When the base fee is billed."
+        default=BillingTiming.IN_ARREARS,
+        description="When the base fee is billed: as a period begins, or as it ends.",
+    )
+    trial_days: int = strawberry.field(
+        default=0, description="How many days a new subscription to it is free: 0 to 730."
     )
     features: list[PlanFeatureInput] = strawberry.field(default_factory=list, description="What it grants.")
 
@@ -165,6 +169,7 @@ class CatalogMutations:
             interval=input.interval,
             interval_count=input.interval_count,
             timing=input.timing,
+            trial_days=input.trial_days,
             features=[_feature(feature) for feature in input.features],
         )
         return PlanPayload(plan=await _plan(info, await create_plan(info.context.db, new)))

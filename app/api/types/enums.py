@@ -50,6 +50,7 @@ for _enum, _description in (
     (price.PricingModel, "How tiers make a price of a quantity."),
     (period.Interval, "What a billing period is counted in."),
     (subscription.SubscriptionStatus, "Where a subscription is in its life."),
+    (subscription.ProrationBehavior, "What a change of plan in the middle of a period does to the money."),
     (subscription.CancelTiming, "When a cancellation takes effect."),
     (invoice.InvoiceStatus, "DRAFT > FINALIZED > PAID; FINALIZED > VOID; DRAFT > VOID; nothing else."),
     (invoice.PaymentState, "What came of asking for the money, beside the status."),
@@ -74,6 +75,7 @@ OrganizationStatus = organization.OrganizationStatus
 PaymentState = invoice.PaymentState
 PlanStatus = plan.PlanStatus
 PricingModel = price.PricingModel
+ProrationBehavior = subscription.ProrationBehavior
 SubscriptionStatus = subscription.SubscriptionStatus
 UsageVerdict = usage.UsageVerdict
 UsageWindow = usage.UsageWindow

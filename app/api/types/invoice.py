@@ -24,9 +24,8 @@ from app.api.types.node import Node, OrganizationOwned, id_field, owner_field
 from app.api.types.reference import CustomerRef, LedgerEntryRef, OrganizationRef, PlanRef, SubscriptionRef
 from app.domain.charge import ChargeLine
 from app.domain.period import Period as DomainPeriod
-from app.store.billing import price_period
+from app.store.billing import Priced
 from app.store.invoice import InvoiceLineItemRow, InvoiceRow, document_from_explanation
-from app.store.subscription import load_clock, load_domain_subscriptions
 from app.store.tables import Invoice as Row
 from app.store.tables import InvoiceLineItem as LineRow
 
@@ -199,19 +198,13 @@ class InvoicePreview:
     total: Money = strawberry.field(description="What it would ask for.")
 
 
-async def upcoming_invoice(info: Info, subscription_id: UUID) -> InvoicePreview:
-    """Price a subscription's current period by what is recorded now."""
-    tx = await info.context.db.snapshot()
-    zone, now = await load_clock(tx)
-    subscription = (await load_domain_subscriptions(tx, [subscription_id], zone))[subscription_id]
-    whole = subscription.whole_period(subscription.last_moment(now))
-    lived = subscription.lived(whole)
-    lines = await price_period(tx, subscription, lived, whole)
-    currency, plan_id = subscription.plan.currency, subscription.plan.id
-    total = sum(line.amount for line in lines)
+def preview_of(bill: Priced) -> InvoicePreview:
+    """What a bill would ask for."""
+    currency = bill.subscription.plan.currency
+    total = sum(line.amount for line in bill.lines)
     return InvoicePreview(
-        period=as_shown(lived),
-        line_items=[_preview(line, currency, plan_id) for line in lines],
+        period=as_shown(bill.due.period),
+        line_items=[_preview(line, currency) for line in bill.lines],
         subtotal=money(total, currency),
         total=money(total, currency),
     )
@@ -238,7 +231,7 @@ def explanation_of(document: Mapping[str, Any], plan_id: UUID | None) -> LineIte
     )
 
 
-def _preview(line: ChargeLine, currency: str, plan_id: UUID) -> InvoiceLineItemPreview:
+def _preview(line: ChargeLine, currency: str) -> InvoiceLineItemPreview:
     return InvoiceLineItemPreview(
         kind=line.kind,
         description=line.description,
@@ -246,7 +239,7 @@ def _preview(line: ChargeLine, currency: str, plan_id: UUID) -> InvoiceLineItemP
         quantity=line.quantity,
         unit_price=line.unit_price,
         amount=money(line.amount, currency),
-        explanation=explanation_of(document_from_explanation(line.explanation), plan_id),
+        explanation=explanation_of(document_from_explanation(line.explanation), line.plan_id),
     )
 
 

@@ -93,6 +93,7 @@ class Plan(Node, OrganizationOwned):
     interval: Interval = strawberry.field(description="What its periods are counted in.")
     interval_count: int = strawberry.field(description="How many intervals one period has.")
     timing: BillingTiming = strawberry.field(description="When the base fee is billed.")
+    trial_days: int = strawberry.field(description="How many days a new subscription to it is free.")
     features: list[PlanFeature] = loaded(PlanFeaturesLoader, "id", "What it grants.")
     created_at: datetime = strawberry.field(description="When it was made.")
 

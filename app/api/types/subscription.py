@@ -9,7 +9,7 @@ from app.api.ids import SUBSCRIPTION
 from app.api.loaders.customer import CustomerLoader
 from app.api.loaders.loader import loaded
 from app.api.loaders.plan import PlanLoader
-from app.api.loaders.subscription import CurrentPeriodLoader
+from app.api.loaders.subscription import CurrentPeriodLoader, UpcomingBillLoader
 from app.api.pagination import Connection, PageArguments, Paged
 from app.api.scalars import Metadata
 from app.api.tenancy import Info
@@ -17,7 +17,7 @@ from app.api.types.argument import GroupBy, MeterKey, Window
 from app.api.types.enums import SubscriptionStatus, UsageWindow
 from app.api.types.filters import InvoiceFilter, InvoiceOrder, invoices_under
 from app.api.types.input import given
-from app.api.types.invoice import InvoicePreview, upcoming_invoice
+from app.api.types.invoice import InvoicePreview, preview_of
 from app.api.types.money import Period, PeriodInput
 from app.api.types.node import Node, OrganizationOwned, id_field, owner_field
 from app.api.types.reference import CustomerRef, InvoiceRef, OrganizationRef, PlanRef
@@ -42,9 +42,14 @@ class Subscription(Node, OrganizationOwned):
     billing_anchor: datetime = strawberry.field(
         description="Every period boundary is counted from here, in the organization's time zone."
     )
+    trial_end: datetime | None = strawberry.field(
+        description="When its trial ends or ended, if it has one; the base fee starts with the period that begins then."
+    )
     cancel_requested_at: datetime | None = strawberry.field(description="When a cancellation was asked for.")
     cancel_at: datetime | None = strawberry.field(description="When it ends, once a cancellation is requested.")
     ended_at: datetime | None = strawberry.field(description="When it ended, once it has.")
+    paused_at: datetime | None = strawberry.field(description="Since when it is PAUSED, while it is.")
+    resumes_at: datetime | None = strawberry.field(description="When its pause ends by itself, if it does.")
     version: int = strawberry.field(description="Grows with each change; give it as expectedVersion.")
     created_at: datetime = strawberry.field(description="When it was made.")
     updated_at: datetime = strawberry.field(description="When it was last changed.")
@@ -96,4 +101,4 @@ class Subscription(Node, OrganizationOwned):
     @strawberry.field(description="The invoice that the current period would give if it ended now. Nothing is stored.")
     async def upcoming_invoice(subscription: strawberry.Parent[Row], info: Info) -> InvoicePreview:
         """What the current period would cost."""
-        return await upcoming_invoice(info, subscription.id)
+        return preview_of(await info.context.loaders.get(UpcomingBillLoader).load(subscription.id))

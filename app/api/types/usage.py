@@ -25,8 +25,9 @@ from app.api.types.node import Node, OrganizationOwned, id_field, owner_field
 from app.api.types.reference import CustomerRef, MeterRef, OrganizationRef, SubscriptionRef
 from app.domain.period import Period as DomainPeriod
 from app.domain.usage import bucket_periods
+from app.store.quantity import SeriesRequest, load_buckets, load_total
 from app.store.subscription import load_clock
-from app.store.usage import SeriesRequest, UsageEventRow, load_buckets, load_total
+from app.store.usage import UsageEventRow
 
 BUCKETS_MAX: Final = 5_000
 GROUP_BY_MAX: Final = 5

@@ -5,6 +5,7 @@ from uuid import UUID
 from app.domain.errors import NotFound
 from app.store.audit import record
 from app.store.invoice import delete_invoice, lock_invoice
+from app.store.subscription import reopen_billing
 from app.store.tenancy import TenantDatabase
 
 
@@ -16,4 +17,6 @@ async def delete_draft_invoice(db: TenantDatabase, invoice_id: UUID) -> None:
             raise NotFound("No invoice has this id.", "invoiceId")
         invoice.deleted()
         await delete_invoice(tx, invoice_id)
+        if invoice.subscription_id is not None:
+            await reopen_billing(tx, invoice.subscription_id, since=invoice.period.start)
         await record(tx, "invoice.delete_draft", invoice_id)

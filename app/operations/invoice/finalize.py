@@ -4,8 +4,9 @@ from uuid import UUID
 
 from app.domain.errors import NotFound
 from app.store.audit import record
-from app.store.billing import finalize_draft
+from app.store.finalization import finalize_draft
 from app.store.invoice import lock_invoice
+from app.store.subscription import reopen_billing
 from app.store.tenancy import TenantDatabase
 
 
@@ -22,4 +23,6 @@ async def finalize_invoice(
         if draft is None:
             raise NotFound("No invoice has this id.", "invoiceId")
         final = await finalize_draft(tx, draft.expecting(expected_version), due_in_days)
+        if final.subscription_id is not None:
+            await reopen_billing(tx, final.subscription_id, since=tx.now)
         await record(tx, "invoice.finalize", final.id, {"number": final.number})

@@ -1,17 +1,20 @@
 """invoice.generate: a DRAFT for review, of a subscription's period or empty for lines by hand."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
-from app.domain.errors import Invalid, NotFound
+from app.domain.billing import due_at_boundary
+from app.domain.coverage import Coverage
+from app.domain.errors import AlreadyExists, Invalid, NotFound
 from app.domain.invoice import BillingReason, Invoice, drafted
 from app.domain.period import Period, shown
-from app.domain.subscription import Subscription
+from app.domain.subscription import Subscription, invoice_boundary
 from app.domain.text import LONG_MAX, optional_text
 from app.store.audit import record
-from app.store.billing import draft_period
+from app.store.billing import draft, load_accounts_at, price
 from app.store.customer import load_customer, load_default_customer
-from app.store.invoice import insert_invoice
+from app.store.invoice import insert_invoices
 from app.store.query import new_id
 from app.store.subscription import lock_subscription
 from app.store.tenancy import TenantDatabase, WriteTransaction
@@ -47,24 +50,38 @@ async def _of_period(tx: WriteTransaction, subscription_id: UUID, period: Period
     subscription = await lock_subscription(tx, subscription_id)
     if subscription is None:
         raise NotFound("No subscription has this id.", "subscriptionId")
+    wanted = _period(subscription, period, tx.now)
+    at = invoice_boundary(subscription, wanted)
+    accounts = (await load_accounts_at(tx, {subscription.id: (subscription, at)}))[subscription.id]
+    due = due_at_boundary(subscription.timeline, at, accounts.live)
+    if due.is_empty and due_at_boundary(subscription.timeline, at, Coverage()).is_empty:
+        raise Invalid("Nothing is to be billed for this period.", "period")
+    if due.is_empty:
+        raise AlreadyExists("This period has an invoice already: use it, or void or delete it first.", "period")
+    (invoice,) = await draft(tx, await price(tx, [(subscription, due)]), notes)
+    return invoice
+
+
+def _period(subscription: Subscription, period: Period | None, now: datetime) -> Period:
+    """The subscription's period that was asked for, or its current one. Raises Invalid where there is none such."""
+    timeline = subscription.timeline
     if period is None:
-        return await draft_period(tx, subscription, subscription.last_moment(tx.now), notes)
-    _check_period(subscription, period)
-    return await draft_period(tx, subscription, max(period.start, subscription.started_at), notes)
-
-
-def _check_period(subscription: Subscription, period: Period) -> None:
-    if period.end <= subscription.started_at:
-        raise Invalid("The subscription began after this period.", "period")
-    if subscription.cancel_at is not None and subscription.cancel_at <= period.start:
+        moment = timeline.last_moment(now)
+        if moment < timeline.billed_from:
+            raise Invalid(f"It is TRIALING until {shown(timeline.billed_from)}: nothing is billed before.", "period")
+        return timeline.period_around(moment).lived
+    if period.end <= timeline.billed_from:
+        raise Invalid("The subscription (or what is billed of it) began after this period.", "period")
+    if timeline.ends_at is not None and timeline.ends_at <= period.start:
         raise Invalid("The subscription ended before this period.", "period")
-    moment = max(period.start, subscription.started_at)
-    whole = subscription.whole_period(moment)
-    if period not in (whole, subscription.lived(whole)):
+    found = timeline.period_around(max(period.start, timeline.billed_from))
+    if period not in (found.whole, found.lived):
         raise Invalid(
-            f"Give a period of the subscription: around that instant it is {shown(whole.start)} to {shown(whole.end)}.",
+            f"Give a period of the subscription: around that instant it is {shown(found.lived.start)}"
+            f" to {shown(found.lived.end)}.",
             "period",
         )
+    return found.lived
 
 
 async def _empty(tx: WriteTransaction, customer_id: UUID | None, notes: str | None) -> Invoice:
@@ -81,5 +98,5 @@ async def _empty(tx: WriteTransaction, customer_id: UUID | None, notes: str | No
         lines=(),
         notes=notes,
     )
-    await insert_invoice(tx, invoice)
+    await insert_invoices(tx, [invoice], [None])
     return invoice

@@ -9,13 +9,16 @@ from app.domain.text import LONG_MAX, optional_text
 from app.store.audit import record
 from app.store.invoice import lock_invoice, save_invoice
 from app.store.ledger import StatementEntry, post
+from app.store.subscription import reopen_billing
 from app.store.tenancy import TenantDatabase
 
 
 async def void_invoice(
     db: TenantDatabase, invoice_id: UUID, *, reason: str | None, expected_version: int | None
 ) -> None:
-    """Take an invoice back for good: a CREDIT where it was charged; its number stays, and the period is free again.
+    """Take an invoice back for good: a CREDIT where it was charged; its number stays.
+
+    What it accounted for is due again: the next billing run bills it, unless another invoice is made before (M16).
 
     Raises NotFound, VersionConflict, InvalidState. One transaction with the entry and the audit record.
     """
@@ -26,6 +29,8 @@ async def void_invoice(
             raise NotFound("No invoice has this id.", "invoiceId")
         void = invoice.expecting(expected_version).voided(at=tx.now)
         await save_invoice(tx, void)
+        if void.subscription_id is not None:
+            await reopen_billing(tx, void.subscription_id, since=void.period.start)
         if invoice.status is InvoiceStatus.FINALIZED:
             await post(
                 tx,

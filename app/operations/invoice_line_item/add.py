@@ -37,6 +37,6 @@ async def add_invoice_line_item(db: TenantDatabase, invoice_id: UUID, new: NewLi
             [*kinds_and_amounts(lines), (line.kind, line.amount)]
         )
         first = lines[-1].sort_order + 1 if lines else 0
-        await insert_lines(tx, changed, [line], plan_id=None, first=first)
+        await insert_lines(tx, [(changed, [line])], first=first)
         await save_invoice(tx, changed)
         await record(tx, "invoice_line_item.add", invoice_id, {"amount": line.amount})

@@ -18,6 +18,7 @@ from app.store.query import new_id
 from app.store.tenancy import TenantDatabase, WriteTransaction
 
 FEATURES_MAX = 100
+TRIAL_DAYS_MAX = 730
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ class NewPlan:
     interval_count: int
     timing: BillingTiming
     features: Sequence[NewFeature]
+    trial_days: int = 0
 
 
 async def create_plan(db: TenantDatabase, new: NewPlan) -> UUID:
@@ -71,6 +73,7 @@ async def create_plan(db: TenantDatabase, new: NewPlan) -> UUID:
             interval=new.interval,
             interval_count=new.interval_count,
             timing=new.timing,
+            trial_days=new.trial_days,
             created_at=tx.now,
         )
         await record(tx, "plan.create", plan_id, {"key": new.key, "version": version})
@@ -83,6 +86,8 @@ def _check(new: NewPlan) -> None:
         raise Invalid("A base price is 0 or more.", "basePrice")
     if not 1 <= new.interval_count <= 1000:
         raise Invalid("Give 1 to 1000 intervals.", "intervalCount")
+    if not 0 <= new.trial_days <= TRIAL_DAYS_MAX:
+        raise Invalid(f"Give 0 to {TRIAL_DAYS_MAX} days.", "trialDays")
     if len(new.features) > FEATURES_MAX:
         raise Invalid(f"A plan has at most {FEATURES_MAX} features.", "features")
     seen: set[str] = set()

@@ -10,7 +10,7 @@ from app.store.tables.ledger import Account, Ledger, LedgerEntry, LedgerTransact
 from app.store.tables.meter import Meter
 from app.store.tables.organization import Organization
 from app.store.tables.plan import Plan, PlanFeature
-from app.store.tables.subscription import Subscription
+from app.store.tables.subscription import Subscription, SubscriptionPause, SubscriptionPhase
 from app.store.tables.usage import UnmatchedUsageEvent, UsageEvent
 
 __all__ = [
@@ -31,6 +31,8 @@ __all__ = [
     "Plan",
     "PlanFeature",
     "Subscription",
+    "SubscriptionPause",
+    "SubscriptionPhase",
     "UnmatchedUsageEvent",
     "UsageEvent",
     "metadata",

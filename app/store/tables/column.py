@@ -37,6 +37,16 @@ def reference(name: str, *, nullable: bool = False) -> sa.Column[Any]:
     return sa.Column(name, sa.Uuid, nullable=nullable)
 
 
+def part_of(name: str) -> sa.Column[Any]:
+    """The record that a row is a part of: with `position` it makes the row's key."""
+    return sa.Column(name, sa.Uuid, primary_key=True, nullable=False)
+
+
+def position(name: str) -> sa.Column[Any]:
+    """A row's place among the parts of its record."""
+    return sa.Column(name, sa.Integer, primary_key=True, nullable=False, autoincrement=False)
+
+
 def text(name: str, *, nullable: bool = False) -> sa.Column[Any]:
     """Text; its length is bounded where it comes in."""
     return sa.Column(name, sa.Text, nullable=nullable)

@@ -28,7 +28,10 @@ from app.store.tables.column import (
 
 
 class Invoice(SQLModel, table=True):
-    """Its number is drawn in the transaction that finalizes it; a trigger keeps finalized ones from being deleted."""
+    """Its number is drawn in the transaction that finalizes it; a trigger keeps finalized ones from being deleted.
+
+    `covers` says which spans of its subscription's fee and usage it accounts for, so that none is billed twice.
+    """
 
     __tablename__ = "invoices"
     __table_args__ = (
@@ -47,6 +50,7 @@ class Invoice(SQLModel, table=True):
             "invoices_live_period_key",
             "organization_id",
             "subscription_id",
+            "reason",
             "period_start",
             unique=True,
             postgresql_where=sa.text("status <> 'VOID' and reason in ('PERIOD', 'CANCELLATION')"),
@@ -54,6 +58,7 @@ class Invoice(SQLModel, table=True):
         sa.Index(None, "organization_id", "created_at", "id"),
         sa.Index(None, "organization_id", "customer_id", "created_at", "id"),
         sa.Index(None, "organization_id", "subscription_id", "created_at", "id"),
+        sa.Index(None, "organization_id", "subscription_id", "period_end"),
     )
 
     organization_id: UUID = Field(sa_column=tenant_id())
@@ -76,6 +81,7 @@ class Invoice(SQLModel, table=True):
     finalized_at: datetime | None = Field(sa_column=instant("finalized_at", nullable=True))
     paid_at: datetime | None = Field(sa_column=instant("paid_at", nullable=True))
     voided_at: datetime | None = Field(sa_column=instant("voided_at", nullable=True))
+    covers: dict[str, Any] | None = Field(sa_column=document("covers", nullable=True))
     notes: str | None = Field(sa_column=text("notes", nullable=True))
     properties: dict[str, str] = Field(sa_column=document("metadata"))
     version: int = Field(sa_column=integer("version"))

@@ -20,6 +20,8 @@ from app.store.tables.column import (
     number,
     one_of,
     owned,
+    part_of,
+    position,
     record_id,
     reference,
     tenant_id,
@@ -38,6 +40,7 @@ class Plan(SQLModel, table=True):
         one_of("interval", Interval),
         one_of("timing", BillingTiming),
         sa.CheckConstraint("interval_count between 1 and 1000", name="interval_count"),
+        sa.CheckConstraint("trial_days between 0 and 730", name="trial_days"),
         *bounded("base_price_minor"),
     )
 
@@ -53,6 +56,7 @@ class Plan(SQLModel, table=True):
     interval: Interval = Field(sa_column=text("interval"))
     interval_count: int = Field(sa_column=integer("interval_count"))
     timing: BillingTiming = Field(sa_column=text("timing"))
+    trial_days: int = Field(sa_column=integer("trial_days"))
     created_at: datetime = Field(sa_column=instant("created_at"))
 
 
@@ -69,8 +73,8 @@ class PlanFeature(SQLModel, table=True):
     )
 
     organization_id: UUID = Field(sa_column=tenant_id())
-    plan_id: UUID = Field(sa_column=sa.Column("plan_id", sa.Uuid, primary_key=True, nullable=False))
-    position: int = Field(sa_column=sa.Column("position", sa.Integer, primary_key=True, nullable=False))
+    plan_id: UUID = Field(sa_column=part_of("plan_id"))
+    position: int = Field(sa_column=position("position"))
     key: str = Field(sa_column=text("key"))
     name: str = Field(sa_column=text("name"))
     type: FeatureType = Field(sa_column=text("type"))

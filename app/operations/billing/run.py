@@ -1,0 +1,91 @@
+"""billing.run: every period that has ended is billed, each subscription by itself."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+import structlog
+
+from app.domain.errors import Invalid, Refusal
+from app.domain.period import shown
+from app.store.audit import record
+from app.store.billing import bill_chunk
+from app.store.subscription import count_due, lock_due
+from app.store.tenancy import TenantDatabase
+
+log = structlog.get_logger(__name__)
+
+CHUNK: Final = 50
+"""How many subscriptions are billed in one transaction."""
+
+
+@dataclass(frozen=True, slots=True)
+class BillingFailure:
+    """A subscription whose billing failed, and why; the next run tries it again."""
+
+    subscription_id: UUID
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class BillingSummary:
+    """What a run made, what failed, and how many subscriptions it left due for want of time."""
+
+    invoices: int = 0
+    failures: tuple[BillingFailure, ...] = ()
+    remaining: int = 0
+
+
+async def run_billing(
+    db: TenantDatabase,
+    until: datetime | None = None,
+    told: Callable[[BillingSummary], None] | None = None,
+    seconds: float | None = None,
+) -> BillingSummary:
+    """Bill what has fallen due by an instant (now where it is left out), and say what came of it.
+
+    A transaction for each chunk of subscriptions; where a chunk fails, its subscriptions are billed one by one, so that
+    a failure blocks no other (E13). Any number of runs at once bill nothing twice: what one is at, the others pass by.
+    After `seconds` it begins no other chunk. `told` hears the summary so far after each.
+    Raises Invalid for an instant that is still to come, Unavailable.
+    """
+    deadline = None if seconds is None else asyncio.get_running_loop().time() + seconds
+    summary = BillingSummary()
+    while True:
+        failed = {failure.subscription_id for failure in summary.failures}
+        async with db.write() as tx:
+            if until is not None and until > tx.now:
+                raise Invalid(f"It is {shown(tx.now)}: give an instant that has come.", "until")
+            instant = until or tx.now
+            if deadline is not None and asyncio.get_running_loop().time() > deadline:
+                left, _ = await count_due(tx, instant, failed)
+                return _logged(replace(summary, remaining=left))
+            chunk = await lock_due(tx, instant, CHUNK, failed)
+            if not chunk:
+                return _logged(summary)
+            invoices, failures = await bill_chunk(tx, chunk, instant)
+            if invoices:
+                await record(tx, "billing.run", None, {"invoices": invoices})
+        summary = BillingSummary(
+            summary.invoices + invoices, (*summary.failures, *(_failure(*each) for each in failures.items()))
+        )
+        if told is not None:
+            told(summary)
+
+
+def _failure(subscription_id: UUID, error: Exception) -> BillingFailure:
+    log.error("billing.failed", subscription_id=str(subscription_id), exc_info=error)
+    message = (
+        error.message
+        if isinstance(error, Refusal)
+        else "Its plan or its usage cannot be read or priced: the server's log says why."
+    )
+    return BillingFailure(subscription_id, message)
+
+
+def _logged(summary: BillingSummary) -> BillingSummary:
+    log.info("billing.run", invoices=summary.invoices, failures=len(summary.failures), remaining=summary.remaining)
+    return summary

@@ -1,0 +1,63 @@
+"""test_clock.advance: a TEST organization's now moves forward, and all that falls due on the way is done."""
+
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+import structlog
+
+from app.domain.clock import clock_at
+from app.domain.errors import Invalid, InvalidState, LimitExceeded
+from app.domain.period import Interval, boundary, shown
+from app.store.audit import record
+from app.store.billing import bill_chunk
+from app.store.organization import lock_clock, update_organization
+from app.store.subscription import count_due, lock_due
+from app.store.tables.organization import Mode
+from app.store.tenancy import TenantDatabase, WriteTransaction
+
+log = structlog.get_logger(__name__)
+
+INVOICES_MAX: Final = 1_000
+"""How many invoices one step forward may make."""
+
+_CHUNK: Final = 100
+
+
+async def advance_test_clock(db: TenantDatabase, to: datetime) -> None:
+    """Move the clock to a later instant, at most two years on, and bill on the way what falls due, when it does.
+
+    Trials, pauses and lives end by the clock alone. A subscription whose billing fails stays due and stops nothing.
+    Raises InvalidState for a LIVE organization, Invalid, LimitExceeded where more than 1,000 invoices would be made.
+    """
+    async with db.write() as tx:
+        if tx.facts.mode is not Mode.TEST:
+            raise InvalidState("Only a TEST organization has a clock of its own; this one is LIVE.")
+        tx.now = await lock_clock(tx)
+        if to <= tx.now:
+            raise Invalid(f"The clock stands at {shown(tx.now)}: give a later instant.", "to")
+        if to > boundary(tx.now, Interval.YEAR, 2, 1, tx.facts.zone):
+            raise Invalid("Advance by at most two years at a time.", "to")
+        clock_at(to, "to")
+        invoices = await _bill_on_the_way(tx, to)
+        tx.now = to
+        await update_organization(tx, test_clock=to, updated_at=to)
+        await record(tx, "test_clock.advance", tx.organization_id, {"to": shown(to), "invoices": invoices})
+
+
+async def _bill_on_the_way(tx: WriteTransaction, to: datetime) -> int:
+    invoices = 0
+    failed: set[UUID] = set()
+    while True:
+        _, first = await count_due(tx, to, failed)
+        if first is None:
+            return invoices
+        tx.now = max(tx.now, first)
+        while chunk := await lock_due(tx, tx.now, _CHUNK, failed):
+            made, failures = await bill_chunk(tx, chunk, tx.now)
+            for subscription_id, error in failures.items():
+                log.error("billing.failed", subscription_id=str(subscription_id), exc_info=error)
+            failed |= failures.keys()
+            invoices += made
+            if invoices > INVOICES_MAX:
+                raise LimitExceeded(f"Over {INVOICES_MAX:,} invoices fall due by then: advance in smaller steps.", "to")
