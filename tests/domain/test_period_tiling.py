@@ -91,7 +91,7 @@ def oracle(anchor: datetime, interval: Interval, count: int, index: int, zone: Z
     (datetime(2026, 11, 1, 6, 30, tzinfo=UTC), Interval.YEAR, 11, ZONES[0]), 1
 )  # from one doubled 01:30 to another
 def test_boundaries_are_those_of_the_oracle(schedule: tuple[datetime, Interval, int, ZoneInfo], index: int) -> None:
-    """Every boundary is where dateutil's calendar puts it, before and after the anchor (M46)."""
+    """Every boundary is where dateutil's calendar puts it, before and after the anchor (M46, M49)."""
     anchor, interval, count, zone = schedule
     expected = oracle(anchor, interval, count, index, zone)
     assert boundary(anchor, interval, count, index, zone) == expected

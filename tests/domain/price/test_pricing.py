@@ -61,7 +61,7 @@ CARD_FEE = price(PricingModel.PERCENTAGE, (None, "0.029", 30))
     ],
 )  # fmt: skip
 def test_per_unit(unit_price: str, quantity: str, exact: str, amount: int) -> None:
-    """PER_UNIT multiplies in decimals of minor units and rounds once (M1, M2, M3, M45, E7)."""
+    """PER_UNIT multiplies in decimals of minor units and rounds once (M1, M2, M3, M45, E7, E14)."""
     priced = price_quantity(price(PricingModel.PER_UNIT, (None, unit_price)), Decimal(quantity))
     assert (str(priced.exact), priced.amount) == (str(Decimal(exact)), amount)
     assert priced.unit_price == Decimal(unit_price)
@@ -81,7 +81,7 @@ def test_per_unit(unit_price: str, quantity: str, exact: str, amount: int) -> No
     ],
 )  # fmt: skip
 def test_tiers_have_inclusive_bounds(quantity: str, graduated: str, volume: str) -> None:
-    """A bound is its tier's last unit; null is infinity; 25,000 calls cost $1,650 (M35, M2)."""
+    """A bound is its tier's last unit; null is infinity; 25,000 calls cost $1,650 (M35, M2, D10)."""
     assert price_quantity(GRADUATED, Decimal(quantity)).exact == Decimal(graduated)
     assert price_quantity(VOLUME, Decimal(quantity)).exact == Decimal(volume)
 
