@@ -1,10 +1,12 @@
 """How events become a quantity, and which events are taken."""
 
 from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from app.domain.errors import Invalid
+from app.domain.money import DECIMALS_MAX, decimals_of, figure
 from app.domain.period import Period
 
 
@@ -42,6 +44,9 @@ class UsageWindow(StrEnum):
 OLDEST = timedelta(days=35)
 NEWEST = timedelta(minutes=15)
 
+QUANTITY_MAX = Decimal(10**15)
+"""Of one event. Sums have no bound: what is billed is priced exactly, however large, and only its amount is bounded."""
+
 
 def out_of_bounds(occurred_at: datetime, now: datetime) -> str | None:
     """Say why an event of that instant is not taken, or None where it is: 35 days back to 15 minutes ahead (M44)."""
@@ -49,6 +54,15 @@ def out_of_bounds(occurred_at: datetime, now: datetime) -> str | None:
         return "occurredAt is more than 35 days in the past."
     if occurred_at > now + NEWEST:
         return "occurredAt is more than 15 minutes in the future."
+    return None
+
+
+def bad_quantity(quantity: Decimal) -> str | None:
+    """Say why an event of that finite quantity is not taken, or None where it is: 0 to 10^15, up to 12 decimals."""
+    if not 0 <= quantity <= QUANTITY_MAX:
+        return f"Give a quantity from 0 to {figure(QUANTITY_MAX)}."
+    if decimals_of(quantity) > DECIMALS_MAX:
+        return f"Give a quantity with at most {DECIMALS_MAX} decimals."
     return None
 
 

@@ -91,11 +91,16 @@ def test_covers_what_lies_within() -> None:
         ("26-01-31", Interval.MONTH, 12, range(3),     "26-01-31 27-01-31 28-01-31"),
         ("24-02-29", Interval.YEAR,   1, range(1, 5),  "25-02-28 26-02-28 27-02-28 28-02-29"),
         ("24-02-29", Interval.YEAR,   4, range(-1, 2), "20-02-29 24-02-29 28-02-29"),
+        ("96-02-29", Interval.YEAR,   4, range(-1, 2), "92-02-29 96-02-29 00-02-28"),  # 2100 is no leap year
+        ("24-02-29", Interval.MONTH, 12, range(1, 5),  "25-02-28 26-02-28 27-02-28 28-02-29"),
+        ("25-12-31", Interval.MONTH,  2, range(1, 5),  "26-02-28 26-04-30 26-06-30 26-08-31"),
+        ("26-08-31", Interval.MONTH,  1, range(-6, 0), "26-02-28 26-03-31 26-04-30 26-05-31 26-06-30 26-07-31"),
+        ("26-03-31", Interval.DAY,   30, range(-1, 3), "26-03-01 26-03-31 26-04-30 26-05-30"),
         ("24-02-28", Interval.DAY,    1, range(3),     "24-02-28 24-02-29 24-03-01"),
         ("26-12-25", Interval.WEEK,   2, range(3),     "26-12-25 27-01-08 27-01-22"),
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Asia/Kathmandu"])
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Asia/Kathmandu", "Pacific/Chatham", "Pacific/Apia"])
 def test_boundaries_are_counted_from_the_anchor(
     anchor: str, interval: Interval, count: int, indexes: range, boundaries: str, zone: str
 ) -> None:
@@ -113,6 +118,9 @@ def test_boundaries_are_counted_from_the_anchor(
         ("26-03-07T02:30", "America/New_York",    "26-03-07T02:30 26-03-08T03:30 26-03-09T02:30"),
         # a gap of half an hour
         ("26-10-03T02:10", "Australia/Lord_Howe", "26-10-03T02:10 26-10-04T02:40 26-10-05T02:10"),
+        # an hour, seen from 12:45 ahead of UTC; forward in September, back in April
+        ("26-09-26T03:00", "Pacific/Chatham",     "26-09-26T03:00 26-09-27T04:00 26-09-28T03:00"),
+        ("26-04-04T03:00", "Pacific/Chatham",     "26-04-04T03:00 26-04-05T03:00 26-04-06T03:00"),
         # midnight itself is skipped
         ("18-11-03",       "America/Sao_Paulo",   "18-11-03 18-11-04T01:00 18-11-05"),
         # a whole day is skipped: its boundary falls on the next day's
@@ -130,6 +138,28 @@ def test_a_wall_time_that_comes_twice_means_the_first() -> None:
     assert boundary(anchor, Interval.DAY, 1, 1, NEW_YORK) == at("2026-11-01T05:30")
     second = at("2026-11-01T06:30")
     assert boundary(second, Interval.YEAR, 11, 1, NEW_YORK) == at("2037-11-01T05:30")
+
+
+@pytest.mark.parametrize(
+    ("anchor", "interval", "count", "zone", "instants"),
+    [
+        # in UTC, midnight in New York moves by the hour that its clocks do
+        ("2026-01-31", Interval.MONTH, 1, "America/New_York", "01-31T05:00 02-28T05:00 03-31T04:00 04-30T04:00"),
+        ("2026-10-15", Interval.MONTH, 1, "America/New_York", "10-15T04:00 11-15T05:00 12-15T05:00 01-15T05:00"),
+        ("2026-03-01", Interval.WEEK,  1, "America/New_York", "03-01T05:00 03-08T05:00 03-15T04:00 03-22T04:00"),
+        # in Kathmandu it never does, but for the quarter of an hour of 1986
+        ("2026-01-31", Interval.MONTH, 1, "Asia/Kathmandu",   "01-30T18:15 02-27T18:15 03-30T18:15 04-29T18:15"),
+        ("1985-12-31", Interval.DAY,   1, "Asia/Kathmandu",   "12-30T18:30 12-31T18:30 01-01T18:15 01-02T18:15"),
+        ("2026-02-28", Interval.MONTH, 1, "Pacific/Chatham",  "02-27T10:15 03-27T10:15 04-27T11:15 05-27T11:15"),
+        ("2011-10-30", Interval.MONTH, 1, "Pacific/Apia",     "10-30T10:00 11-30T10:00 12-30T10:00 01-29T10:00"),
+        ("2024-02-29", Interval.YEAR,  1, "Pacific/Chatham",  "02-28T10:15 02-27T10:15 02-27T10:15 02-27T10:15"),
+    ],
+)  # fmt: skip
+def test_boundaries_are_instants(anchor: str, interval: Interval, count: int, zone: str, instants: str) -> None:
+    """Local midnight, written in UTC: daylight saving both ways, odd offsets and a skipped day (M46, M49)."""
+    start = at(anchor, ZoneInfo(zone))
+    boundaries = [boundary(start, interval, count, index, ZoneInfo(zone)) for index in range(4)]
+    assert " ".join(f"{instant:%m-%dT%H:%M}" for instant in boundaries) == instants
 
 
 def test_boundary_0_is_the_anchor() -> None:

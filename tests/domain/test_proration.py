@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
+from itertools import accumulate, pairwise
+from operator import add
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -9,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.errors import Invalid
-from app.domain.money import MINOR_MAX
+from app.domain.money import MINOR_MAX, split_by_largest_remainder
 from app.domain.period import Period
 from app.domain.proration import days_of, prorate, prorate_exact
 
@@ -54,11 +56,23 @@ def test_counts_microseconds() -> None:
     assert prorate_exact(2_000_000, used, whole) == 1_000_001
 
 
-def test_an_hour_of_daylight_saving_is_not_charged_twice() -> None:
-    """In the March of New York 7 days are 7 x 24 hours of a month one hour short."""
-    march = span("2026-03-01", "2026-04-01", NEW_YORK)
-    week = span("2026-03-01", "2026-03-08", NEW_YORK)
-    assert prorate_exact(2900, week, march) == Fraction(2900 * 7 * 24, 31 * 24 - 1)
+@pytest.mark.parametrize(
+    ("used", "whole", "used_hours", "whole_hours", "prorated"),
+    [
+        (("2026-03-01", "2026-03-08"), ("2026-03-01", "2026-04-01"), 7 * 24,     31 * 24 - 1,   656),
+        (("2026-03-01", "2026-03-09"), ("2026-03-01", "2026-04-01"), 8 * 24 - 1, 31 * 24 - 1,   745),
+        (("2026-03-08", "2026-04-01"), ("2026-03-01", "2026-04-01"), 24 * 24 - 1, 31 * 24 - 1, 2244),
+        (("2026-11-01", "2026-11-02"), ("2026-11-01", "2026-12-01"), 25,         30 * 24 + 1,   101),
+        (("2026-11-02", "2026-12-01"), ("2026-11-01", "2026-12-01"), 29 * 24,    30 * 24 + 1,  2799),
+    ],
+)  # fmt: skip
+def test_an_hour_of_daylight_saving_is_not_charged_twice(
+    used: tuple[str, str], whole: tuple[str, str], used_hours: int, whole_hours: int, prorated: int
+) -> None:
+    """In New York's March a month is an hour short, in its November one longer: hours count, not days (M5, E11)."""
+    part, period = span(*used, NEW_YORK), span(*whole, NEW_YORK)
+    assert prorate_exact(2900, part, period) == Fraction(2900 * used_hours, whole_hours)
+    assert prorate(2900, part, period) == prorated
 
 
 @given(
@@ -74,6 +88,24 @@ def test_both_parts_of_a_period_sum_to_its_fee(fee: int, length: int, cut: int) 
     assert prorate_exact(fee, used, whole) + prorate_exact(fee, rest, whole) == fee
     assert abs(prorate(fee, used, whole) + prorate(fee, rest, whole) - fee) <= 1
     assert prorate(-fee, used, whole) == -prorate(fee, used, whole)
+
+
+@given(st.integers(-(10**12), 10**12), st.lists(st.integers(0, 10**13), min_size=1, max_size=12))
+def test_all_parts_of_a_period_sum_to_its_fee(fee: int, lengths: list[int]) -> None:
+    """Cut anywhere: exactly before rounding, within half a unit a part after it, exactly by largest remainder (M7)."""
+    ends = list(accumulate([START, *map(_microseconds, [1, *lengths])], add))
+    whole = Period(ends[0], ends[-1])
+    parts = [Period(*pair) for pair in pairwise(ends)]
+    exact = [prorate_exact(fee, part, whole) for part in parts]
+    assert sum(exact) == fee
+    assert abs(sum(prorate(fee, part, whole) for part in parts) - fee) <= Fraction(len(parts), 2)
+    split = split_by_largest_remainder(fee, [part.seconds for part in parts])
+    assert sum(split) == fee
+    assert all(abs(given - owed) < 1 for given, owed in zip(split, exact, strict=True))
+
+
+def _microseconds(count: int) -> timedelta:
+    return timedelta(microseconds=count)
 
 
 @pytest.mark.parametrize(

@@ -272,7 +272,7 @@ async def test_the_app_owns_nothing(administrator: asyncpg.Connection) -> None:
 
 
 async def test_rights_on_tables(administrator: asyncpg.Connection) -> None:
-    """Exactly these, to exactly these roles; PUBLIC has none, and partitions are reached through their parent alone."""
+    """Exactly these, to exactly these roles; PUBLIC has none, and partitions are reached through their parent (E1)."""
     found = await rows(
         administrator,
         """

@@ -376,7 +376,7 @@ class TestFinalizedInvoice:
     async def test_cannot_be_deleted(
         self, one: Records, app_role: asyncpg.Connection, owner_role: asyncpg.Connection
     ) -> None:
-        """A numbered document stays (M13)."""
+        """A numbered document stays (M13, E2)."""
         for connection in (app_role, owner_role):
             async with inside(connection, one.organization):
                 with pytest.raises(asyncpg.RestrictViolationError, match="not a draft is never deleted"):

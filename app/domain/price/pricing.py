@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import assert_never
 
 from app.domain.errors import Invalid
-from app.domain.money import exact_decimals, figure, minor_from_exact, plain
+from app.domain.money import MINOR_MAX, exact_decimals, figure, minor_from_exact, plain, round_half_away
 from app.domain.price.graduated import graduated
 from app.domain.price.package import package
 from app.domain.price.per_unit import per_unit
@@ -17,8 +17,8 @@ from app.domain.price.volume import volume
 def price_quantity(price: UsagePrice, billable: Decimal) -> Priced:
     """What `billable` units cost under a valid price, rounded once half away from zero (E7).
 
-    A quantity of 0 enters no tier; the minimum holds for it all the same. Raises Invalid for a
-    quantity below 0 and for an amount beyond `MINOR_MAX`.
+    A quantity of 0 enters no tier; the minimum holds for it all the same. However large the quantity is, only the
+    amount is bounded. Raises Invalid for a quantity below 0 and for an amount beyond `MINOR_MAX`.
     """
     if not billable.is_finite() or billable < 0:
         raise Invalid("A quantity to bill is a number of 0 or more.")
@@ -26,6 +26,11 @@ def price_quantity(price: UsagePrice, billable: Decimal) -> Priced:
         rated = _rated(price, billable)
         steps = (*rated.steps, *_bounding_steps(price, _sum(rated.steps)))
         exact = plain(_sum(steps))
+    if round_half_away(exact) > MINOR_MAX:
+        raise Invalid(
+            f"{figure(billable)} units cost more than {MINOR_MAX:,} minor units, the most that a line can bear:"
+            " look for an event whose quantity is a mistake, or give the price a maximum."
+        )
     return Priced(exact, minor_from_exact(exact), steps, rated.unit_price)
 
 

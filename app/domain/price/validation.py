@@ -8,7 +8,7 @@ from app.domain.money import DECIMALS_MAX, MINOR_MAX, decimals_of
 from app.domain.price.types import PricingModel, Tier, UsagePrice
 
 QUANTITY_MAX = Decimal(10**18)
-"""The largest quantity that a price may name."""
+"""The largest quantity that a price may name: a thousand of the largest events. Usage beyond it is in the last tier."""
 
 TIERS_MAX = 100
 """More than any price list has; it bounds the work of pricing."""

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from app.domain.errors import Invalid, Refusal
 from app.domain.text import key, normal, text
-from app.domain.usage import UsageVerdict, out_of_bounds
+from app.domain.usage import UsageVerdict, bad_quantity, out_of_bounds
 from app.store.audit import record
 from app.store.customer import load_customers, load_customers_by_external_id, load_default_customer
 from app.store.meter import load_meters_by_key
@@ -27,8 +27,6 @@ from app.store.usage import (
 )
 
 EVENTS_MAX = 1_000
-QUANTITY_BOUND = Decimal(10) ** 24
-QUANTITY_DECIMALS = 12
 PROPERTIES_MAX = 50
 
 
@@ -153,7 +151,7 @@ def _judge(event: NewEvent, known: _Known, now: datetime) -> MatchedEvent | Wait
     event_id = text(event.event_id, "eventId", longest=255)
     source = text(event.source, "source", longest=255)
     occurred_at = event.occurred_at or now
-    problem = out_of_bounds(occurred_at, now) or _bad_quantity(event.quantity)
+    problem = out_of_bounds(occurred_at, now) or bad_quantity(event.quantity)
     if problem is not None:
         raise Invalid(problem)
     properties = dict(event.properties or {})
@@ -211,13 +209,4 @@ def _carrier(carriers: Sequence[Carrier], customer_id: UUID, meter_id: UUID, occ
         if carrier.customer_id == customer_id and carrier.meter_id == meter_id:
             if carrier.started_at <= occurred_at and (carrier.ends_at is None or occurred_at < carrier.ends_at):
                 return carrier.subscription_id
-    return None
-
-
-def _bad_quantity(quantity: Decimal) -> str | None:
-    if not 0 <= quantity < QUANTITY_BOUND:
-        return "Give a quantity from 0 up to 10^24."
-    exponent = quantity.normalize().as_tuple().exponent
-    if isinstance(exponent, int) and exponent < -QUANTITY_DECIMALS:
-        return "Give a quantity with at most 12 decimals."
     return None

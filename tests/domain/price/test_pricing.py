@@ -1,12 +1,15 @@
 """Each pricing model, in tables: quantity in, exact minor units and the billed amount out."""
 
 from decimal import Decimal
+from fractions import Fraction
+from math import ceil
 
 import pytest
 
 from app.domain.errors import Invalid
-from app.domain.money import MINOR_MAX
+from app.domain.money import MINOR_MAX, exact_decimals
 from app.domain.price import Priced, PricingModel, Tier, UsagePrice, price_quantity
+from app.domain.usage import QUANTITY_MAX
 
 
 def price(
@@ -58,7 +61,7 @@ CARD_FEE = price(PricingModel.PERCENTAGE, (None, "0.029", 30))
     ],
 )  # fmt: skip
 def test_per_unit(unit_price: str, quantity: str, exact: str, amount: int) -> None:
-    """PER_UNIT multiplies in decimals of minor units and rounds once (M1, M2, M3, M45, E7)."""
+    """PER_UNIT multiplies in decimals of minor units and rounds once (M1, M2, M3, M45, E7, E14)."""
     priced = price_quantity(price(PricingModel.PER_UNIT, (None, unit_price)), Decimal(quantity))
     assert (str(priced.exact), priced.amount) == (str(Decimal(exact)), amount)
     assert priced.unit_price == Decimal(unit_price)
@@ -78,7 +81,7 @@ def test_per_unit(unit_price: str, quantity: str, exact: str, amount: int) -> No
     ],
 )  # fmt: skip
 def test_tiers_have_inclusive_bounds(quantity: str, graduated: str, volume: str) -> None:
-    """A bound is its tier's last unit; null is infinity; 25,000 calls cost $1,650 (M35, M2)."""
+    """A bound is its tier's last unit; null is infinity; 25,000 calls cost $1,650 (M35, M2, D10)."""
     assert price_quantity(GRADUATED, Decimal(quantity)).exact == Decimal(graduated)
     assert price_quantity(VOLUME, Decimal(quantity)).exact == Decimal(volume)
 
@@ -218,6 +221,22 @@ def test_refuses_an_amount_beyond_the_bound() -> None:
     for beyond in (f"{MINOR_MAX}.5", "1E+30", "1E+150", "1E+999999"):
         with pytest.raises(Invalid):
             price_quantity(one, Decimal(beyond))
+    with pytest.raises(Invalid, match=r"9,007,199,254,740,992 units cost more than .* give the price a maximum"):
+        price_quantity(one, Decimal(MINOR_MAX + 1))
+
+
+@pytest.mark.parametrize("events", [1, 1000, 10**9, 10**15])
+@pytest.mark.parametrize("model", list(PricingModel))
+def test_no_sum_of_events_is_too_large_to_price(model: PricingModel, events: int) -> None:
+    """However many of the largest events come together, they are priced to the last digit, and a maximum holds."""
+    with exact_decimals():
+        total = events * (QUANTITY_MAX - Decimal("0.000000000001"))
+    size = "0.000000000001" if model is PricingModel.PACKAGE else None
+    most = price(model, (None, f"{MINOR_MAX}"), package_size=size, maximum=MINOR_MAX)
+    assert price_quantity(most, total).amount == MINOR_MAX
+    least = price(model, (None, "0.000000000001"), package_size="1" if size else None, maximum=MINOR_MAX)
+    packages = ceil(Fraction(total)) if size else Fraction(total)
+    assert Fraction(price_quantity(least, total).exact) == min(Fraction(packages) / 10**12, MINOR_MAX)
 
 
 @pytest.mark.parametrize("model", list(PricingModel))

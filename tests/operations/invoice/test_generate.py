@@ -35,7 +35,7 @@ def priced(key: str, meter_key: str, model: str, tiers: list[dict[str, Any]], **
 async def test_overage_is_what_is_beyond_the_included_units_rounded_once(
     tester: Caller, used: str, included: str, unit_price: str, amount: int
 ) -> None:
-    """E7: max(0, used - included) x price; the line is there even where it is 0 (E10)."""
+    """E7: max(0, used - included) x price, to a millionth of a cent; the line is there even at 0 (E10, M1, M3)."""
     await meter(tester)
     await plan(tester, "pro", 9900, soft_quota("calls", included, unit_price))
     subscription_id = await subscription(tester)
@@ -149,7 +149,7 @@ async def test_a_draft_that_breaks_a_rule_is_refused_where_it_does(
 
 
 async def test_an_empty_draft_is_for_the_customer_that_is_named(tester: Caller) -> None:
-    """In that customer's currency; the default customer where none is named."""
+    """In that customer's currency (M45); the default customer where none is named."""
     customer_id = await customer(tester, currency="JPY")
     select = """invoice { customer { id isDefault } subscription { id } reason total { amount currency } notes
     lineItems { id } }"""

@@ -1,4 +1,4 @@
-"""Invoice numbers: gapless and unique per issuer and year, drawn inside the finalizing transaction (M10, M11, M12)."""
+"""Invoice numbers: gapless and unique per issuer and year, drawn by the finalizing transaction (E6, M10, M11)."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -16,7 +16,7 @@ from tests.operations.steps import database_of, draft, finalized, instant, set_c
 NUMBERS = "{ invoices(first: 100, orderBy: {field: FINALIZED_AT, direction: ASC}) { nodes { number status } } }"
 
 
-async def number_of(caller: Caller, invoice_id: str) -> str:
+async def number_of(caller: Caller, invoice_id: str) -> str | None:
     return (await caller.data("query($id: ID!) { invoice(id: $id) { number } }", id=invoice_id))["invoice"]["number"]
 
 
@@ -46,6 +46,15 @@ async def test_each_year_and_each_issuer_counts_for_itself(
     found.append(await number_of(tester, await finalized(tester, 7)))
     assert found == ["INV-2026-0001", "INV-2026-0002", "INV-2027-0001"]
     assert other == f"INV-{datetime.now(UTC).year}-0001"
+
+
+async def test_a_deleted_draft_wastes_no_number(tester: Caller) -> None:
+    """E5: a draft waits without a number, and the first that is finalized has the first."""
+    deleted, kept = await draft(tester, 7), await draft(tester, 7)
+    assert await number_of(tester, deleted) is await number_of(tester, kept) is None
+    await tester.change("invoiceDeleteDraft", {"invoiceId": deleted}, "deletedId")
+    await tester.change("invoiceFinalize", {"invoiceId": kept}, "invoice { id }")
+    assert await number_of(tester, kept) == "INV-2026-0001"
 
 
 async def test_9_999_is_followed_by_10_000(tester: Caller, administrator: asyncpg.Connection) -> None:

@@ -208,7 +208,7 @@ async def test_balances_are_a_replay_from_zero(
     history: list[tuple[int, int, str, int | None, int]],
     questions: list[tuple[int | None, int | None]],
 ) -> None:
-    """B2: after any history, told in any order of time, each balance is the sum of what its two instants let in."""
+    """After any history, told in any order of time, a balance sums what its two instants let in (B2, M43)."""
     caller = bookkeeper
     ids = [uuid_of(CUSTOMER, await customer(caller)) for _ in range(3)]
     oracle: list[tuple[int, str, int, datetime, datetime]] = []

@@ -3,10 +3,11 @@
 import asyncio
 from typing import Any
 
+import asyncpg
 import pytest
 
 from tests.caller import Caller
-from tests.operations.steps import meter, plan, refusal, soft_quota
+from tests.operations.steps import fingerprint, meter, plan, refusal, soft_quota
 
 TIERED = {
     "key": "calls",
@@ -121,6 +122,89 @@ async def test_a_plan_that_breaks_a_rule_is_refused_where_it_does(
         "plan { version }",
     )
     assert made["plan"]["version"] == 1
+
+
+def tiers(*up_to: str | None, **more: Any) -> dict[str, Any]:
+    """A price with these bounds, GRADUATED where nothing else is said."""
+    return {"model": "GRADUATED", "tiers": [{"upTo": bound, "unitPrice": "1"} for bound in up_to], **more}
+
+
+def one_price(unit_price: str, flat_fee: int = 0, **more: Any) -> dict[str, Any]:
+    """A PER_UNIT price."""
+    return {"model": "PER_UNIT", "tiers": [{"unitPrice": unit_price, "flatFee": flat_fee}], **more}
+
+
+PACKAGE = {"model": "PACKAGE", "tiers": [{"unitPrice": "1"}]}
+
+
+@pytest.mark.parametrize(
+    ("price", "path", "advice"),
+    [
+        (tiers("1000", "10", None),                 "tiers.1.upTo",      "Let the bounds ascend"),
+        (tiers("10", "10", None),                   "tiers.1.upTo",      "Let the bounds ascend"),
+        (tiers("0", None),                          "tiers.0.upTo",      "Let the bounds ascend"),
+        (tiers("-1", None),                         "tiers.0.upTo",      "Give a number from 0"),
+        (tiers("1000000000000000001", None),        "tiers.0.upTo",      "to 1,000,000,000,000,000,000."),
+        (tiers("0.0000000000001", None),            "tiers.0.upTo",      "at most 12 decimals"),
+        (tiers("1000", "10000"),                    "tiers.1.upTo",      "Leave the last tier open"),
+        (tiers("10"),                               "tiers.0.upTo",      "Leave the last tier open"),
+        (tiers("10", None, "20"),                   "tiers.1.upTo",      "give this one an upper bound"),
+        (tiers(None, None, model="PER_UNIT"),       "tiers",             "remove the others"),
+        (tiers(*map(str, range(1, 101)), None),     "tiers",             "Give at most 100 tiers"),
+        (one_price("0.1234567890123"),              "tiers.0.unitPrice", "Give at most 12 decimals"),
+        (one_price("-0.000000000001"),              "tiers.0.unitPrice", "Give a number from 0"),
+        (one_price("9007199254740992"),             "tiers.0.unitPrice", "to 9,007,199,254,740,991."),
+        (one_price("1", -1),                        "tiers.0.flatFee",   "Give an amount from 0"),
+        (one_price("1", minimum=-1),                "minimum",           "Give an amount from 0"),
+        (one_price("1", maximum=-1),                "maximum",           "Give an amount from 0"),
+        (one_price("1", minimum=6, maximum=5),      "minimum",           "no more than the maximum"),
+        (one_price("1", packageSize="5"),           "packageSize",       "leave it out"),
+        (PACKAGE,                                   "packageSize",       "Say how many units"),
+        ({**PACKAGE, "packageSize": "0"},           "packageSize",       "more than 0 units"),
+        ({**PACKAGE, "packageSize": "-7"},          "packageSize",       "Give a number from 0"),
+    ],
+)  # fmt: skip
+async def test_a_price_that_cannot_be_calculated_with_is_refused_with_advice(
+    owner: Caller, administrator: asyncpg.Connection, price: dict[str, Any], path: str, advice: str
+) -> None:
+    """The path leads to the value, the message says how to mend it, and not a row is stored (M1, M3, M35)."""
+    await meter(owner, "calls")
+    before = await fingerprint(administrator, owner)
+    new = {"key": "pro", "name": "Pro", "currency": "USD", "basePrice": 9900, "features": [{**QUOTA, "price": price}]}
+    (error,) = (await owner.attempt("planCreate", new, "plan { id }"))["userErrors"]
+    assert (error["code"], ".".join(error["path"])) == ("INVALID", f"input.features.0.price.{path}")
+    assert advice in error["message"]
+    assert await fingerprint(administrator, owner) == before
+
+
+@pytest.mark.parametrize(
+    ("given", "path", "advice"),
+    [
+        ({"basePrice": 2**53}, ".basePrice", "between -(2^53-1) and 2^53-1"),
+        ({"basePrice": -(2**53)}, ".basePrice", "between -(2^53-1) and 2^53-1"),
+        ({"basePrice": 99.5}, ".basePrice", "whole number of minor units"),
+        ({"basePrice": "9900"}, ".basePrice", "whole number of minor units"),
+        ({"features": [{**QUOTA, "price": one_price("1", 2**53)}]}, "tiers[0].flatFee", "2^53-1"),
+        ({"features": [{**QUOTA, "price": one_price("1", minimum=2**53)}]}, "price.minimum", "2^53-1"),
+        ({"features": [{**QUOTA, "price": {**PACKAGE, "packageSize": 2.5}}]}, "price.packageSize", "as a string"),
+        ({"features": [{**QUOTA, "price": tiers("1e3", None)}]}, "tiers[0].upTo", "no exponent"),
+        ({"features": [{**QUOTA, "price": one_price("0." + "1" * 25)}]}, "tiers[0].unitPrice", "at most 24"),
+        ({"features": [{**QUOTA, "included": "1" * 25}]}, "features[0].included", "at most 24"),
+    ],
+)
+async def test_a_number_that_no_scalar_takes_is_bad_input(
+    owner: Caller, administrator: asyncpg.Connection, given: dict[str, Any], path: str, advice: str
+) -> None:
+    """Before any rule of plans, the scalars refuse what is not exact or out of bounds, and say where (M4, M6)."""
+    await meter(owner, "calls")
+    before = await fingerprint(administrator, owner)
+    new = {"key": "pro", "name": "Pro", "currency": "USD", "basePrice": 9900, **given}
+    document = "mutation($input: PlanCreateInput!) { planCreate(input: $input) { plan { id } } }"
+    (error,) = (await owner.ask(document, input=new))["errors"]
+    assert error["extensions"]["code"] == "BAD_USER_INPUT"
+    assert path in error["message"]
+    assert advice in error["message"]
+    assert await fingerprint(administrator, owner) == before
 
 
 async def test_the_newest_version_answers_for_its_key(owner: Caller) -> None:
