@@ -7,8 +7,9 @@ from enum import StrEnum
 from uuid import UUID
 
 from app.domain.errors import Invalid
+from app.domain.money import DECIMALS_MAX, decimals_of
 from app.domain.period import Interval
-from app.domain.price import UsagePrice, validate_price
+from app.domain.price import QUANTITY_MAX, UsagePrice, validate_price
 
 
 class PlanStatus(StrEnum):
@@ -94,10 +95,15 @@ def validate_feature(feature: Feature, path: Sequence[str]) -> None:
                 _present(feature, path, "price")
             else:
                 _absent(feature, path, "price")
-    if feature.included is not None and feature.included < 0:
-        raise Invalid("Included units cannot be negative.", *path, "included")
+    if feature.included is not None:
+        _validate_included(feature.included, [*path, "included"])
     if feature.price is not None:
         validate_price(feature.price, [*path, "price"])
+
+
+def _validate_included(included: Decimal, path: Sequence[str]) -> None:
+    if not 0 <= included <= QUANTITY_MAX or decimals_of(included) > DECIMALS_MAX:
+        raise Invalid(f"Give 0 to {QUANTITY_MAX:,f} included units, with at most {DECIMALS_MAX} decimals.", *path)
 
 
 def _value(feature: Feature, part: str) -> object:

@@ -20,7 +20,7 @@ _VALUE: Final[dict[Aggregation, str]] = {
     Aggregation.SUM: "coalesce(sum(e.quantity), 0)",
     Aggregation.MAX: "coalesce(max(e.quantity), 0)",
     Aggregation.MIN: "coalesce(min(e.quantity), 0)",
-    Aggregation.AVG: "coalesce(trim_scale(round(avg(e.quantity), 12)), 0)",
+    Aggregation.AVG: "coalesce(trim_scale(round(sum(e.quantity) * 1.000000000000000000000000 / count(*), 12)), 0)",
     Aggregation.UNIQUE: "count(distinct e.properties ->> m.property)",
     Aggregation.LATEST: "coalesce((array_agg(e.quantity order by e.occurred_at desc, e.id desc))[1], 0)",
 }
