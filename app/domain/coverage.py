@@ -87,7 +87,9 @@ def without(span: Period, taken: Iterable[Period]) -> Iterator[Period]:
     """The parts of a span that none of the others takes, in order."""
     start = span.start
     for other in sorted(taken, key=lambda period: period.start):
-        if start < other.start < span.end:
+        if other.start >= span.end:
+            break
+        if start < other.start:
             yield Period(start, other.start)
         start = max(start, min(other.end, span.end))
     if start < span.end:

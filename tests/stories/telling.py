@@ -37,7 +37,9 @@ def told(found: list[dict[str, Any]]) -> list[tuple[str, str, list[tuple[str, in
 
 async def statement(caller: Caller) -> list[tuple[str, int, int]]:
     """The statement's types, amounts (debits positive) and running balances, the oldest first."""
-    document = "{ ledgerEntries(last: 100) { nodes { type debit { amount } credit { amount } runningBalance { amount } } } }"
+    document = (
+        "{ ledgerEntries(last: 100) { nodes { type debit { amount } credit { amount } runningBalance { amount } } } }"
+    )
     found = (await caller.data(document))["ledgerEntries"]["nodes"]
     return [
         (entry["type"], entry["debit"]["amount"] - entry["credit"]["amount"], entry["runningBalance"]["amount"])

@@ -73,7 +73,9 @@ async def test_a_cancellation_takes_effect_when_its_time_comes(
     subscription_id = await subscription(caller)
     await advance(caller, "2026-05-11T00:00:00Z")
     cancelled = await caller.change(
-        "subscriptionCancel", {"subscriptionId": subscription_id, "timing": timing, "at": at}, "subscription { cancelAt }"
+        "subscriptionCancel",
+        {"subscriptionId": subscription_id, "timing": timing, "at": at},
+        "subscription { cancelAt }",
     )
     assert cancelled["subscription"]["cancelAt"] == ends_at
     await advance(caller, "2026-09-01T00:00:00Z")
