@@ -13,12 +13,16 @@ FIELDS: Final = frozenset(
         "count",
         "event",
         "exception",
+        "failures",
+        "invoices",
         "level",
         "milliseconds",
         "organization_id",
         "path",
+        "remaining",
         "request_id",
         "scope",
+        "subscription_id",
         "timestamp",
     }
 )
