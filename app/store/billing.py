@@ -1,16 +1,14 @@
-"""Steps of billing that more than one operation takes: draft a period, finalize a draft."""
+"""Steps of billing that more than one operation takes: price a period, draft it."""
 
 from datetime import datetime
 
 from app.domain.billing import period_lines, proration_note
 from app.domain.charge import ChargeLine
 from app.domain.errors import AlreadyExists
-from app.domain.invoice import DUE_IN_DAYS, BillingReason, Invoice, drafted
-from app.domain.ledger import EntryType
+from app.domain.invoice import BillingReason, Invoice, drafted
 from app.domain.period import Period
 from app.domain.subscription import Subscription
-from app.store.invoice import insert_invoice, insert_lines, load_live_invoice, next_invoice_number, save_invoice
-from app.store.ledger import StatementEntry, post
+from app.store.invoice import insert_invoice, insert_lines, load_live_invoice
 from app.store.meter import load_meters
 from app.store.query import new_id
 from app.store.tenancy import Transaction, WriteTransaction
@@ -60,28 +58,3 @@ async def draft_period(
     await insert_invoice(tx, invoice)
     await insert_lines(tx, invoice, lines, plan_id=subscription.plan.id)
     return invoice
-
-
-async def finalize_draft(tx: WriteTransaction, draft: Invoice, due_in_days: int | None = None) -> Invoice:
-    """Lock a draft, draw its number and charge its customer; all of it is undone where the transaction is (M11).
-
-    Raises InvalidState, Invalid. A total of 0 is PAID at once, with a number and no entry.
-    """
-    final = draft.finalized(at=tx.now, due_in_days=DUE_IN_DAYS if due_in_days is None else due_in_days)
-    number = await next_invoice_number(tx)
-    final = final.numbered(number)
-    await save_invoice(tx, final)
-    if final.totals.total:
-        await post(
-            tx,
-            StatementEntry(
-                customer_id=final.customer_id,
-                type=EntryType.CHARGE,
-                amount=final.totals.total,
-                currency=final.currency,
-                description=f"Invoice {number}",
-                cause=f"invoice.finalize:{final.id}",
-                invoice_id=final.id,
-            ),
-        )
-    return final

@@ -4,7 +4,7 @@ Row security is the floor; the explicit filter lets the planner use tenant-first
 """
 
 from collections import namedtuple
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, Generic, TypeVar, cast
 from uuid import UUID
 
@@ -118,9 +118,33 @@ class Relation(Generic[TableRow]):
             sa.update(self.table).where(self.in_tenant, self.c["id"] == parameter("id", sa.Uuid)).values(values)
         )
 
+    def insert_many(self) -> Query[TableRow]:
+        """Compile the insert of any number of whole rows at once; its parameters are lists (see `columns_of`)."""
+        given = self._given(key for key in self.names if key != TENANT)
+        rows = sa.select(parameter(TENANT, sa.Uuid), *given.c)
+        return self.query(insert(self.table).from_select([TENANT, *given.c.keys()], rows))
+
+    def update_many(self, *attributes: str) -> Query[TableRow]:
+        """Compile the update of those attributes of many rows at once; its parameters are lists, `id` among them."""
+        given = self._given(("id", *attributes))
+        values = {self.names[key]: given.c[self.names[key]] for key in attributes}
+        return self.query(sa.update(self.table).where(self.in_tenant, self.c["id"] == given.c["id"]).values(values))
+
+    def _given(self, attributes: Iterable[str]) -> Any:
+        """Rows that come as one list for each attribute."""
+        keys = tuple(attributes)
+        lists = (parameter(key, ARRAY(self.c[key].type)) for key in keys)
+        columns = (sa.column(self.names[key], self.c[key].type) for key in keys)
+        return sa.func.unnest(*lists).table_valued(*columns, name="given").render_derived()
+
     def delete(self, *conditions: sa.ColumnElement[bool]) -> Query[TableRow]:
         """Compile the deletion of the organization's rows that meet the conditions."""
         return self.query(sa.delete(self.table).where(self.in_tenant, *conditions))
+
+
+def columns_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Rows, one or more with the same attributes, as what `insert_many` and `update_many` take: lists by attribute."""
+    return {key: [row[key] for row in rows] for key in rows[0]}
 
 
 def in_order_of(keys: Sequence[UUID], rows: Iterable[Row], key: Callable[[Row], UUID]) -> list[Row | None]:

@@ -339,12 +339,14 @@ class TestFinalizedInvoice:
         "total_minor = total_minor + 1",
         "due_at = due_at + interval '1 day'",
         "finalized_at = finalized_at - interval '1 day'",
+        "notes = coalesce(notes, '') || 'x'",
+        """metadata = metadata || '{"grue": "x"}'""",
         "status = 'DRAFT', number = null, finalized_at = null",
     )
 
     @pytest.mark.parametrize("change", LOCKED)
     async def test_cannot_be_changed(self, one: Records, change: str, app_role: asyncpg.Connection) -> None:
-        """Neither number nor amounts nor dates, nor back to a draft."""
+        """Neither number nor amounts nor dates nor what it says, nor back to a draft."""
         for invoice in (one.finalized, one.paid):
             async with inside(app_role, one.organization):
                 with pytest.raises(asyncpg.RestrictViolationError, match="a finalized invoice is locked"):

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from app.domain.errors import NotFound
 from app.store.audit import record
-from app.store.billing import finalize_draft
+from app.store.finalization import finalize_draft
 from app.store.invoice import lock_invoice
 from app.store.tenancy import TenantDatabase
 

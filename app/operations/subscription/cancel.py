@@ -9,7 +9,8 @@ from app.domain.invoice import InvoiceStatus
 from app.domain.subscription import CancelTiming, Subscription, SubscriptionStatus
 from app.domain.text import LONG_MAX, optional_text
 from app.store.audit import record
-from app.store.billing import draft_period, finalize_draft
+from app.store.billing import draft_period
+from app.store.finalization import finalize_draft
 from app.store.invoice import load_live_invoice
 from app.store.subscription import lock_subscription, save_subscription
 from app.store.tenancy import TenantDatabase, WriteTransaction

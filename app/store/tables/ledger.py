@@ -45,14 +45,20 @@ class Ledger(SQLModel, table=True):
 
 
 class Account(SQLModel, table=True):
-    """A customer's receivable carries its balance, under the lock that orders its postings; the others are summed."""
+    """RECEIVABLE and CUSTOMER_CREDIT are one customer's, in one currency; the others are the book's.
+
+    A customer's statement is the entries on both. The receivable's row carries the statement's balance, count and last
+    instant, over both, under the lock that orders a ledger's postings. The balance of an account itself is summed.
+    """
 
     __tablename__ = "accounts"
     __table_args__ = (
         belongs_to("ledgers", "ledger_id"),
         belongs_to("customers", "customer_id"),
         one_of("code", AccountCode),
-        sa.CheckConstraint("(code = 'RECEIVABLE') = (customer_id is not null)", name="customer_id"),
+        sa.CheckConstraint(
+            "(code in ('RECEIVABLE', 'CUSTOMER_CREDIT')) = (customer_id is not null)", name="customer_id"
+        ),
         sa.CheckConstraint(
             "(code = 'RECEIVABLE') = (balance_minor is not null and entry_count is not null)", name="balance"
         ),
@@ -105,7 +111,7 @@ class LedgerTransaction(SQLModel, table=True):
 
 
 class LedgerEntry(SQLModel, table=True):
-    """A posting. Those on a customer's receivable, which bear its id, are the customer's statement."""
+    """A posting. Those on a customer's own accounts, which bear the customer's id, are the customer's statement."""
 
     __tablename__ = "ledger_entries"
     __table_args__ = (
@@ -138,6 +144,23 @@ class LedgerEntry(SQLModel, table=True):
             "sequence",
             "id",
             postgresql_where=sa.text("customer_id is not null"),
+        ),
+        sa.Index(
+            "ledger_entries_balance_idx",
+            "organization_id",
+            "customer_id",
+            "currency",
+            "created_at",
+            "sequence",
+            postgresql_where=sa.text("customer_id is not null"),
+        ),
+        sa.Index(
+            "ledger_entries_shifted_idx",
+            "organization_id",
+            "customer_id",
+            "currency",
+            sa.text("greatest(effective_at, created_at)"),
+            postgresql_where=sa.text("customer_id is not null and effective_at <> created_at"),
         ),
         sa.Index(
             "ledger_entries_invoice_idx",

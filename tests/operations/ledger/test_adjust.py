@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from app.api.ids import CUSTOMER, uuid_of
 from app.operations.ledger.adjust import Adjustment, adjust_ledger
-from app.store.ledger import load_customer_balances, load_total_balances
+from app.store.balance import load_customer_balances, load_total_balances
 from app.store.tables.organization import Mode
 from app.store.tenancy import Database
 from tests.caller import Caller, Founder
@@ -161,23 +161,26 @@ async def check_books(administrator: asyncpg.Connection, caller: Caller) -> None
     )
     assert unbalanced == []
     entries = await administrator.fetch(
-        """select account_id, sequence, debit_minor - credit_minor as difference, running_balance_minor, created_at
-        from ledger_entries where organization_id = $1 and customer_id is not null order by account_id, sequence""",
+        """select customer_id, currency, sequence, debit_minor - credit_minor as difference, running_balance_minor,
+        created_at from ledger_entries where organization_id = $1 and customer_id is not null
+        order by customer_id, currency, sequence""",
         organization_id,
     )
-    kept = dict(
-        await administrator.fetch(
-            "select id, balance_minor from accounts where organization_id = $1 and customer_id is not null",
+    kept = {
+        (row["customer_id"], row["currency"]): row["balance_minor"]
+        for row in await administrator.fetch(
+            "select customer_id, currency, balance_minor from accounts where organization_id = $1 and code = $2",
             organization_id,
+            "RECEIVABLE",
         )
-    )
-    for account_id, group in itertools.groupby(entries, key=lambda entry: entry["account_id"]):
+    }
+    for whose, group in itertools.groupby(entries, key=lambda entry: (entry["customer_id"], entry["currency"])):
         statement = list(group)
         assert [entry["sequence"] for entry in statement] == list(range(1, len(statement) + 1))
         sums = list(itertools.accumulate(entry["difference"] for entry in statement))
         assert [entry["running_balance_minor"] for entry in statement] == sums
         assert [entry["created_at"] for entry in statement] == sorted(entry["created_at"] for entry in statement)
-        assert kept[account_id] == sums[-1]
+        assert kept[whose] == sums[-1]
 
 
 BEGIN = datetime.fromisoformat("2026-01-01T00:00:00+00:00")
