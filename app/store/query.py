@@ -86,6 +86,7 @@ class Relation(Generic[TableRow]):
         attributes = sa.inspect(table).column_attrs
         self.names: dict[str, str] = {attribute.key: attribute.columns[0].name for attribute in attributes}
         columns = {attribute.key: attribute.columns[0] for attribute in attributes}
+        self.written = [key for key, column in columns.items() if column.computed is None]
         self.c = ReadOnlyProperties(columns)
         self.row: type[TableRow] = cast("type[TableRow]", namedtuple(table.__name__ + "Row", list(self.names)))
         self.row_of: Callable[[Iterable[Any]], TableRow] = cast("Any", self.row)._make
@@ -107,7 +108,7 @@ class Relation(Generic[TableRow]):
 
     def insert(self, *, or_skip: bool = False) -> Query[TableRow]:
         """Compile the insert of one whole row; its parameters are the attributes. `or_skip` skips one that is there."""
-        names = {name: parameter(key, self.c[key].type) for key, name in self.names.items()}
+        names = {self.names[key]: parameter(key, self.c[key].type) for key in self.written}
         statement = insert(self.table).values(names)
         return self.query(statement.on_conflict_do_nothing() if or_skip else statement)
 
@@ -120,7 +121,7 @@ class Relation(Generic[TableRow]):
 
     def insert_many(self) -> Query[TableRow]:
         """Compile the insert of any number of whole rows at once; its parameters are lists (see `columns_of`)."""
-        given = self._given(key for key in self.names if key != TENANT)
+        given = self._given(key for key in self.written if key != TENANT)
         rows = sa.select(parameter(TENANT, sa.Uuid), *given.c)
         return self.query(insert(self.table).from_select([TENANT, *given.c.keys()], rows))
 

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.api.ids import CUSTOMER, uuid_of
+from app.domain.errors import Invalid
 from app.operations.ledger.adjust import Adjustment, adjust_ledger
 from app.store.balance import load_customer_balances, load_total_balances
 from app.store.tables.organization import Mode
@@ -73,6 +74,20 @@ async def test_an_adjustment_that_breaks_a_rule_posts_nothing(
         "ledgerEntries": {"totalCount": 0},
         "balances": [],
     }
+
+
+@pytest.mark.parametrize("amount", [MOST + 1, -MOST - 1])
+async def test_no_amount_is_beyond_2_53(tester: Caller, amount: int) -> None:
+    """The API knows no such number; the operation itself, asked past it, refuses it at `amount` (M4, M24)."""
+    answer = await tester.ask(
+        "mutation($input: LedgerAdjustInput!) { ledgerAdjust(input: $input) { userErrors { code } } }",
+        input={"amount": amount, "currency": "USD", "description": "Frobozz"},
+    )
+    assert [error["extensions"]["code"] for error in answer["errors"]] == ["BAD_USER_INPUT"]
+    with pytest.raises(Invalid) as refused:
+        await adjust_ledger(tester.database, Adjustment(None, amount, "USD", "Frobozz", None, None, None))
+    assert refused.value.path == ("amount",)
+    assert (await tester.data("{ ledgerEntries { totalCount } }"))["ledgerEntries"]["totalCount"] == 0
 
 
 async def test_a_balance_never_passes_its_bounds(tester: Caller) -> None:
