@@ -104,13 +104,16 @@ class Invoice:
         return replace(self, totals=totals_of(lines), version=self.version + 1)
 
     def finalized(self, *, at: datetime, due_in_days: int = DUE_IN_DAYS) -> "Invoice":
-        """The draft, locked and due. A total of 0 goes on to PAID. Its number is drawn last (see `numbered`)."""
+        """The draft, locked and due. A total of 0 or less goes on to PAID: nothing is due, and what is below 0 is owed
+        to the customer. Its number is drawn last (see `numbered`). Raises InvalidState; Invalid where discounts go
+        beyond what is charged.
+        """
         self._to(InvoiceStatus.FINALIZED, "finalized")
         if not 0 <= due_in_days <= 3650:
             raise Invalid("Give 0 to 3650 days.", "dueInDays")
-        if self.totals.total < 0:
+        if self.totals.total < min(0, self.totals.subtotal):
             raise Invalid("The total is negative: remove discounts until it is 0 or more.")
-        free = self.totals.total == 0
+        free = self.totals.total <= 0
         return replace(
             self,
             status=InvoiceStatus.PAID if free else InvoiceStatus.FINALIZED,

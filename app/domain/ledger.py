@@ -9,12 +9,17 @@ from app.domain.money import MINOR_MAX
 
 
 class AccountCode(StrEnum):
-    """The accounts of an organization's billing ledger; a RECEIVABLE is one customer's, in one currency."""
+    """The accounts of an organization's billing ledger; RECEIVABLE and CUSTOMER_CREDIT are a customer's own."""
 
     RECEIVABLE = "RECEIVABLE"
+    CUSTOMER_CREDIT = "CUSTOMER_CREDIT"
     REVENUE = "REVENUE"
     CASH = "CASH"
     ADJUSTMENTS = "ADJUSTMENTS"
+
+
+CUSTOMERS_OWN: frozenset[AccountCode] = frozenset({AccountCode.RECEIVABLE, AccountCode.CUSTOMER_CREDIT})
+"""One of each for a customer and a currency; their postings together are the customer's statement."""
 
 
 class EntryType(StrEnum):
@@ -43,27 +48,36 @@ COUNTER_ACCOUNT: dict[EntryType, AccountCode] = {
     EntryType.REFUND: AccountCode.CASH,
     EntryType.ADJUSTMENT: AccountCode.ADJUSTMENTS,
 }
-"""What stands against the customer's receivable, by type."""
+"""What stands against the customer's own accounts, by type."""
 
 RAISES: frozenset[EntryType] = frozenset({EntryType.CHARGE, EntryType.REFUND})
 """The types that raise what the customer owes. REFUND pays credit out, so the balance ends where it was (M8)."""
 
 
-def postings_for(entry: EntryType, amount: int) -> tuple[Posting, Posting]:
-    """The receivable's posting and its counterpart for `amount` minor units; they sum to 0.
+KEPT: frozenset[EntryType] = frozenset({EntryType.PAYMENT, EntryType.CREDIT})
+"""The types of which a part, or all, may be kept as the customer's credit."""
 
-    `amount` is above 0, but for ADJUSTMENT, where below 0 lowers what is owed. Raises Invalid for 0 or out of bounds.
+
+def postings_for(entry: EntryType, amount: int, kept: int = 0) -> tuple[Posting, ...]:
+    """The postings for `amount` minor units: the customer's own first, their counterpart last; they sum to 0.
+
+    `amount` is above 0, but for ADJUSTMENT, where below 0 lowers what is owed. `kept`, 0 to `amount`, is the part of a
+    PAYMENT or CREDIT that nothing was due for: it goes to CUSTOMER_CREDIT. Raises Invalid for 0 or out of bounds.
     """
     if amount == 0:
         raise Invalid("An amount of 0 changes nothing: give another.", "amount")
     if abs(amount) > MINOR_MAX:
         raise Invalid("The amount is too large: at most 2^53-1 minor units.", "amount")
+    if kept and (entry not in KEPT or not 0 < kept <= amount):
+        raise AssertionError("Only what came in, or was credited, can be kept.")
     raises = amount > 0 if entry is EntryType.ADJUSTMENT else entry in RAISES
     owed, against = AccountCode.RECEIVABLE, COUNTER_ACCOUNT[entry]
     units = abs(amount)
     if raises:
         return Posting(owed, debit=units), Posting(against, credit=units)
-    return Posting(owed, credit=units), Posting(against, debit=units)
+    settled = (Posting(owed, credit=units - kept),) if units > kept else ()
+    credited = (Posting(AccountCode.CUSTOMER_CREDIT, credit=kept),) if kept else ()
+    return *settled, *credited, Posting(against, debit=units)
 
 
 def is_balanced(postings: Sequence[Posting]) -> bool:

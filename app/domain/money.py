@@ -1,5 +1,6 @@
 """Money: whole minor units of a currency, the one rounding, the split that sums to its whole."""
 
+import re
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from copy import copy
@@ -72,6 +73,9 @@ _MINOR_DIGITS = {
     for code in ACTIVE_CURRENCIES | WITHDRAWN_CURRENCIES
 }
 
+_LETTER_AT_DIGIT = re.compile(r"(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
+"""Where CLDR puts a space between a currency's code and the number: KWD 9.902, but $9.90."""
+
 # Far more digits than any product of valid prices and quantities has; what passes them is refused,
 # never rounded.
 _EXACT = Context(prec=200, Emin=-200, Emax=200, traps=[Inexact, InvalidOperation, Overflow, DivisionByZero])
@@ -121,7 +125,7 @@ class Money:
         pattern = copy(known.currency_formats["standard"])
         pattern.frac_prec = (digits, digits)
         text = pattern.apply(self.major(), known, currency=self.currency, currency_digits=False)
-        return str(text)
+        return _LETTER_AT_DIGIT.sub("\N{NO-BREAK SPACE}", str(text))
 
     def _same_currency(self, other: Self) -> Self:
         if other.currency != self.currency:

@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from typing import Any, Final
 from uuid import UUID
 
-from app.store.query import Relation, new_id
+from app.store.query import Relation, columns_of, new_id
 from app.store.tables import AuditRecord
 from app.store.tables.audit import AuditOutcome
 from app.store.tenancy import WriteTransaction
 
 _INSERT: Final = Relation(AuditRecord).insert()
+_INSERT_MANY: Final = Relation(AuditRecord).insert_many()
 
 
 async def record(
@@ -28,7 +29,8 @@ async def record(
 async def record_all(tx: WriteTransaction, action: str, changes: Mapping[UUID, Mapping[str, Any]]) -> None:
     """Record the same action on many records, each with its own changes."""
     rows = [_values(tx, action, key, each, AuditOutcome.ALLOWED, None) for key, each in changes.items()]
-    await tx.execute_many(_INSERT, rows)
+    if rows:
+        await tx.execute(_INSERT_MANY, **columns_of(rows))
 
 
 def _values(

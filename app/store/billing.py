@@ -220,7 +220,8 @@ class _Step:
         if not self._new and not self._adopted:
             return []
         drafts = [await self._adopt(tx, *adopted) for adopted in self._adopted]
-        drafts += await draft(tx, await price(tx, self._new))
+        if self._new:
+            drafts += await draft(tx, await price(tx, self._new))
         for subscription, due, waiting in self._adopted:
             accounts[subscription.id].drafts.remove(waiting)
             accounts[subscription.id].final += due.covers

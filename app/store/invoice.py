@@ -15,7 +15,7 @@ from app.domain.invoice import BillingReason, InvoiceStatus, PaymentState, Total
 from app.domain.invoice import Invoice as DomainInvoice
 from app.domain.period import Period
 from app.store.page import Key, Listing
-from app.store.query import Query, Relation, any_of, new_id, parameter
+from app.store.query import Query, Relation, any_of, columns_of, new_id, parameter
 from app.store.tables import Invoice, InvoiceLineItem
 from app.store.tenancy import Transaction, WriteTransaction
 
@@ -33,8 +33,8 @@ _shown = sa.or_(parameter("with_drafts", sa.Boolean), invoices.c.finalized_at.is
 _BY_ID: Final = invoices.where(invoices.c.id == any_of("ids"), _shown)
 _BY_NUMBER: Final = invoices.where(invoices.c.number == parameter("number", sa.Text))
 _LOCKED: Final = invoices.query(invoices.select(invoices.c.id == parameter("id", sa.Uuid)).with_for_update())
-_INSERT: Final = invoices.insert()
-_UPDATE: Final = invoices.update(
+_INSERT_MANY: Final = invoices.insert_many()
+_UPDATE: Final = invoices.update_many(
     "number",
     "status",
     "payment_state",
@@ -70,11 +70,11 @@ _LINES_BY_ID: Final = invoice_line_items.where(
     invoice_line_items.c.id == any_of("ids"),
     invoice_line_items.c.invoice_id.in_(sa.select(invoices.c.id).where(invoices.in_tenant, _shown)),
 )
-_INSERT_LINE: Final = invoice_line_items.insert()
-_NEXT_NUMBER: Final = Query(
+_INSERT_LINES: Final = invoice_line_items.insert_many()
+_DRAW_NUMBERS: Final = Query(
     """
-    insert into invoice_numbers (organization_id, year, last_value) values (:organization_id, :year, 1)
-    on conflict (organization_id, year) do update set last_value = invoice_numbers.last_value + 1
+    insert into invoice_numbers (organization_id, year, last_value) values (:organization_id, :year, :count)
+    on conflict (organization_id, year) do update set last_value = invoice_numbers.last_value + excluded.last_value
     returning last_value
     """
 )
@@ -145,23 +145,25 @@ async def insert_invoices(
     Raises AlreadyExists where a subscription's period has a live invoice.
     """
     try:
-        await tx.execute_many(
-            _INSERT,
-            [
-                {
-                    "customer_id": invoice.customer_id,
-                    "subscription_id": invoice.subscription_id,
-                    "reason": invoice.reason,
-                    "period_start": invoice.period.start,
-                    "period_end": invoice.period.end,
-                    "currency": invoice.currency,
-                    "covers": document,
-                    "properties": {},
-                    "created_at": tx.now,
-                    **_changing(invoice, tx.now),
-                }
-                for invoice, document in zip(drafts, covers, strict=True)
-            ],
+        await tx.execute(
+            _INSERT_MANY,
+            **columns_of(
+                [
+                    {
+                        "customer_id": invoice.customer_id,
+                        "subscription_id": invoice.subscription_id,
+                        "reason": invoice.reason,
+                        "period_start": invoice.period.start,
+                        "period_end": invoice.period.end,
+                        "currency": invoice.currency,
+                        "covers": document,
+                        "properties": {},
+                        "created_at": tx.now,
+                        **_changing(invoice, tx.now),
+                    }
+                    for invoice, document in zip(drafts, covers, strict=True)
+                ]
+            ),
         )
     except asyncpg.UniqueViolationError as error:
         raise AlreadyExists(
@@ -171,7 +173,12 @@ async def insert_invoices(
 
 async def save_invoice(tx: WriteTransaction, invoice: DomainInvoice) -> None:
     """Store what changed in an invoice's life."""
-    await tx.execute(_UPDATE, **_changing(invoice, tx.now))
+    await save_invoices(tx, [invoice])
+
+
+async def save_invoices(tx: WriteTransaction, changed: Sequence[DomainInvoice]) -> None:
+    """Store what changed in the lives of one invoice or more, in one statement."""
+    await tx.execute(_UPDATE, **columns_of([_changing(invoice, tx.now) for invoice in changed]))
 
 
 async def delete_invoice(tx: WriteTransaction, invoice_id: UUID) -> None:
@@ -204,7 +211,8 @@ async def insert_lines(
         for invoice, lines in lines_of
         for order, line in enumerate(lines, first)
     ]
-    await tx.execute_many(_INSERT_LINE, rows)
+    if rows:
+        await tx.execute(_INSERT_LINES, **columns_of(rows))
 
 
 async def replace_generated_lines(
@@ -226,10 +234,13 @@ async def delete_line(tx: WriteTransaction, invoice_id: UUID, line_id: UUID) -> 
     return await tx.execute(_DELETE_LINE, invoice_id=invoice_id, id=line_id) == 1
 
 
-async def next_invoice_number(tx: WriteTransaction) -> str:
-    """Draw the next number of the organization's year, in its time zone; a rollback gives it back (M11)."""
+async def draw_numbers(tx: WriteTransaction, count: int) -> list[str]:
+    """Draw the next numbers of the organization's year, in its time zone; a rollback gives them back (M11)."""
+    if not count:
+        return []
     year = tx.now.astimezone(tx.facts.zone).year
-    return invoice_number(year, await tx.fetch_value(_NEXT_NUMBER, year=year))
+    last = await tx.fetch_value(_DRAW_NUMBERS, year=year, count=count)
+    return [invoice_number(year, value) for value in range(last - count + 1, last + 1)]
 
 
 def document_from_explanation(explanation: Explanation) -> dict[str, Any]:

@@ -4,7 +4,7 @@ Row security is the floor; the explicit filter lets the planner use tenant-first
 """
 
 from collections import namedtuple
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, Generic, TypeVar, cast
 from uuid import UUID
 
@@ -86,6 +86,7 @@ class Relation(Generic[TableRow]):
         attributes = sa.inspect(table).column_attrs
         self.names: dict[str, str] = {attribute.key: attribute.columns[0].name for attribute in attributes}
         columns = {attribute.key: attribute.columns[0] for attribute in attributes}
+        self.written = [key for key, column in columns.items() if column.computed is None]
         self.c = ReadOnlyProperties(columns)
         self.row: type[TableRow] = cast("type[TableRow]", namedtuple(table.__name__ + "Row", list(self.names)))
         self.row_of: Callable[[Iterable[Any]], TableRow] = cast("Any", self.row)._make
@@ -107,7 +108,7 @@ class Relation(Generic[TableRow]):
 
     def insert(self, *, or_skip: bool = False) -> Query[TableRow]:
         """Compile the insert of one whole row; its parameters are the attributes. `or_skip` skips one that is there."""
-        names = {name: parameter(key, self.c[key].type) for key, name in self.names.items()}
+        names = {self.names[key]: parameter(key, self.c[key].type) for key in self.written}
         statement = insert(self.table).values(names)
         return self.query(statement.on_conflict_do_nothing() if or_skip else statement)
 
@@ -118,9 +119,33 @@ class Relation(Generic[TableRow]):
             sa.update(self.table).where(self.in_tenant, self.c["id"] == parameter("id", sa.Uuid)).values(values)
         )
 
+    def insert_many(self) -> Query[TableRow]:
+        """Compile the insert of any number of whole rows at once; its parameters are lists (see `columns_of`)."""
+        given = self._given(key for key in self.written if key != TENANT)
+        rows = sa.select(parameter(TENANT, sa.Uuid), *given.c)
+        return self.query(insert(self.table).from_select([TENANT, *given.c.keys()], rows))
+
+    def update_many(self, *attributes: str) -> Query[TableRow]:
+        """Compile the update of those attributes of many rows at once; its parameters are lists, `id` among them."""
+        given = self._given(("id", *attributes))
+        values = {self.names[key]: given.c[self.names[key]] for key in attributes}
+        return self.query(sa.update(self.table).where(self.in_tenant, self.c["id"] == given.c["id"]).values(values))
+
+    def _given(self, attributes: Iterable[str]) -> Any:
+        """Rows that come as one list for each attribute."""
+        keys = tuple(attributes)
+        lists = (parameter(key, ARRAY(self.c[key].type)) for key in keys)
+        columns = (sa.column(self.names[key], self.c[key].type) for key in keys)
+        return sa.func.unnest(*lists).table_valued(*columns, name="given").render_derived()
+
     def delete(self, *conditions: sa.ColumnElement[bool]) -> Query[TableRow]:
         """Compile the deletion of the organization's rows that meet the conditions."""
         return self.query(sa.delete(self.table).where(self.in_tenant, *conditions))
+
+
+def columns_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Rows, one or more with the same attributes, as what `insert_many` and `update_many` take: lists by attribute."""
+    return {key: [row[key] for row in rows] for key in rows[0]}
 
 
 def in_order_of(keys: Sequence[UUID], rows: Iterable[Row], key: Callable[[Row], UUID]) -> list[Row | None]:

@@ -14,7 +14,7 @@ from app.domain.subscription import SubscriptionStatus
 from app.domain.timeline import Pause, Phase, Timeline
 from app.store.page import Listing, newest_first
 from app.store.plan import load_domain_plans, plans
-from app.store.query import Query, Relation, any_of, parameter
+from app.store.query import Query, Relation, any_of, columns_of, parameter
 from app.store.tables import Subscription, SubscriptionPause, SubscriptionPhase
 from app.store.tenancy import Transaction, WriteTransaction, organizations
 
@@ -94,11 +94,12 @@ _UPDATE: Final = subscriptions.update(
     "version",
     "updated_at",
 )
-_MOVE_BILLING: Final = subscriptions.update("billed_until", "due_at")
+_MOVE_BILLING: Final = subscriptions.update_many("billed_until", "due_at")
 _REOPEN: Final = Query(
     """
     update subscriptions
-    set billed_until = least(billed_until, :since ::timestamptz - interval '1 microsecond'), due_at = least(due_at, :now)
+    set billed_until = least(billed_until, :since ::timestamptz - interval '1 microsecond'),
+        due_at = least(due_at, :now)
     where organization_id = :organization_id and id = :id
     """
 )
@@ -224,13 +225,12 @@ async def move_billing(
     tx: WriteTransaction, subscriptions: Iterable[DomainSubscription], waiting: Mapping[UUID, datetime]
 ) -> None:
     """Store how far those subscriptions are billed, and when to look at them again: later, for those that wait."""
-    await tx.execute_many(
-        _MOVE_BILLING,
-        [
-            {"id": each.id, "billed_until": each.billed_until, "due_at": waiting.get(each.id, each.due_at)}
-            for each in subscriptions
-        ],
-    )
+    rows = [
+        {"id": each.id, "billed_until": each.billed_until, "due_at": waiting.get(each.id, each.due_at)}
+        for each in subscriptions
+    ]
+    if rows:
+        await tx.execute(_MOVE_BILLING, **columns_of(rows))
 
 
 async def reopen_billing(tx: WriteTransaction, subscription_id: UUID, since: datetime) -> None:

@@ -140,8 +140,9 @@ async def test_a_receivable_keeps_the_sum_of_its_entries(demo: Demo):
     rows = await demo.administrator.fetch(
         "select a.balance_minor, a.entry_count, sum(e.debit_minor - e.credit_minor) as summed, count(*) as entries,"
         " (array_agg(e.running_balance_minor order by e.sequence desc))[1] as running"
-        " from accounts a join ledger_entries e on e.organization_id = a.organization_id and e.account_id = a.id"
-        " where a.customer_id is not null group by a.organization_id, a.id"
+        " from accounts a join ledger_entries e on e.organization_id = a.organization_id"
+        " and e.customer_id = a.customer_id and e.currency = a.currency"
+        " where a.code = 'RECEIVABLE' group by a.organization_id, a.id"
     )
     assert len(rows) > 20
     for row in rows:
@@ -157,7 +158,7 @@ async def test_every_ledger_transaction_balances(demo: Demo):
         " count(distinct e.currency) as currencies from ledger_transactions t left join ledger_entries e"
         " on e.organization_id = t.organization_id and e.transaction_id = t.id group by t.id"
     )
-    assert {(row["postings"], row["difference"], row["currencies"]) for row in rows} == {(2, 0, 1)}
+    assert {(row["postings"], row["difference"], row["currencies"]) for row in rows} <= {(2, 0, 1), (3, 0, 1)}
 
 
 async def test_usage_has_the_rhythm_of_offices(demo: Demo):

@@ -6,9 +6,10 @@ from tests.caller import Caller
 
 INVOICES = """query($subscription: ID) {
   invoices(first: 100, filter: {subscriptionId: $subscription}, orderBy: {field: CREATED_AT, direction: ASC}) {
-  nodes {
-    number status reason notes finalizedAt period { start end } total { amount currency } amountDue { amount }
-    lineItems { kind description quantity amount { amount } period { start end } explanation { used billable } } } } }"""
+    nodes {
+      number status reason notes finalizedAt period { start end } total { amount currency } amountDue { amount }
+      lineItems { kind description quantity amount { amount } period { start end } explanation { used billable } }
+    } } }"""
 
 
 async def advance(caller: Caller, to: str) -> None:

@@ -32,7 +32,7 @@ async def test_three_currencies_keep_to_themselves(company: Company) -> None:
     assert shown == {
         "USD": {"amount": 9902, "decimal": "99.02", "formatted": "$99.02"},
         "JPY": {"amount": 9902, "decimal": "9902", "formatted": "¥9,902"},
-        "KWD": {"amount": 9902, "decimal": "9.902", "formatted": "KWD\xa09.902"},
+        "KWD": {"amount": 9902, "decimal": "9.902", "formatted": "KWD\N{NO-BREAK SPACE}9.902"},
     }
     assert sorted(money["currency"] for money in found["balances"]) == sorted(CURRENCIES)
     assert [money["amount"] for money in found["balances"]] == [9902] * 3

@@ -52,6 +52,8 @@ POOL_HOLDERS = {
 }
 
 SQL_MADE_OF_PARTS = {
+    # The same reading of a statement, for some customers and for all.
+    "app/store/balance.py",
     # Names that cannot be parameters, all of them constants of the program.
     "app/store/connection.py",
     "app/store/installation.py",

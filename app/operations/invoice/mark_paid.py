@@ -37,6 +37,7 @@ async def mark_invoice_paid(db: TenantDatabase, invoice_id: UUID, receipt: Recei
         if at > tx.now:
             raise Invalid("A payment cannot come in later than now.", "paidAt")
         paid, received = invoice.expecting(receipt.expected_version).paid(receipt.amount, at=at)
+        beyond = received - (paid.amount_paid - invoice.amount_paid)
         await save_invoice(tx, paid)
         await post(
             tx,
@@ -50,6 +51,8 @@ async def mark_invoice_paid(db: TenantDatabase, invoice_id: UUID, receipt: Recei
                 invoice_id=paid.id,
                 external_reference=reference,
                 effective_at=at,
+                kept=beyond,
+                kept_description=f"Paid beyond {paid.number}: kept as credit",
             ),
         )
         await record(tx, "invoice.mark_paid", paid.id, {"amount": received})

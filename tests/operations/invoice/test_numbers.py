@@ -8,6 +8,8 @@ import pytest
 
 from app.api.ids import INVOICE, uuid_of
 from app.operations.invoice.finalize import finalize_invoice
+from app.store.finalization import finalize_draft
+from app.store.invoice import lock_invoice
 from app.store.tables.organization import Mode
 from app.store.tenancy import Database
 from tests.caller import Caller, Founder
@@ -97,6 +99,46 @@ async def test_sixty_at_once_with_a_fifth_undone_leave_no_gap(
         tester.database.organization_id,
     )
     assert charges == 48
+
+
+async def test_twenty_four_at_once_with_a_third_failing_leave_no_gap(
+    tester: Caller, database: Database, administrator: asyncpg.Connection
+) -> None:
+    """M11: eight of 24 fail after they drew their number, inside the transaction; the others have 1 to 16 exactly."""
+    drafts = [await draft(tester, 7) for _ in range(24)]
+
+    class Torn(Exception):
+        pass
+
+    async def finalize(place: int, invoice_id: str) -> str | None:
+        async with database_of(database, tester).write() as tx:
+            found = await lock_invoice(tx, uuid_of(INVOICE, invoice_id))
+            assert found is not None
+            final = await finalize_draft(tx, found)
+            if place % 3 == 1:
+                raise Torn
+            return final.number
+
+    done = await asyncio.gather(*(finalize(*each) for each in enumerate(drafts)), return_exceptions=True)
+    assert sum(isinstance(each, Torn) for each in done) == 8
+    numbers = sorted(each for each in done if isinstance(each, str))
+    assert numbers == [f"INV-2026-{n:04}" for n in range(1, 17)]
+    found = (await tester.data(NUMBERS))["invoices"]["nodes"]
+    assert sorted(node["number"] for node in found if node["number"]) == numbers
+    assert await number_of(tester, await finalized(tester, 7)) == "INV-2026-0017"
+    counted = "select last_value from invoice_numbers where organization_id = $1"
+    assert await administrator.fetchval(counted, tester.database.organization_id) == 17
+
+
+async def test_of_two_drafts_the_first_voided_the_second_is_the_first(tester: Caller) -> None:
+    """M13: a voided draft has no number to waste, and a voided invoice keeps its own: golden INV-2026-0001."""
+    first, second, third = [await draft(tester, 7) for _ in range(3)]
+    await tester.change("invoiceVoid", {"invoiceId": first}, "invoice { number }")
+    for invoice_id in (second, third):
+        await tester.change("invoiceFinalize", {"invoiceId": invoice_id}, "invoice { number }")
+    await tester.change("invoiceVoid", {"invoiceId": second}, "invoice { number }")
+    found = [await number_of(tester, invoice_id) for invoice_id in (first, second, third)]
+    assert found == [None, "INV-2026-0001", "INV-2026-0002"]
 
 
 async def test_twenty_who_finalize_one_draft_at_once_number_and_charge_it_once(tester: Caller) -> None:

@@ -12,8 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.api.ids import CUSTOMER, uuid_of
+from app.domain.errors import Invalid
 from app.operations.ledger.adjust import Adjustment, adjust_ledger
-from app.store.ledger import load_customer_balances, load_total_balances
+from app.store.balance import load_customer_balances, load_total_balances
 from app.store.tables.organization import Mode
 from app.store.tenancy import Database
 from tests.caller import Caller, Founder
@@ -73,6 +74,20 @@ async def test_an_adjustment_that_breaks_a_rule_posts_nothing(
         "ledgerEntries": {"totalCount": 0},
         "balances": [],
     }
+
+
+@pytest.mark.parametrize("amount", [MOST + 1, -MOST - 1])
+async def test_no_amount_is_beyond_2_53(tester: Caller, amount: int) -> None:
+    """The API knows no such number; the operation itself, asked past it, refuses it at `amount` (M4, M24)."""
+    answer = await tester.ask(
+        "mutation($input: LedgerAdjustInput!) { ledgerAdjust(input: $input) { userErrors { code } } }",
+        input={"amount": amount, "currency": "USD", "description": "Frobozz"},
+    )
+    assert [error["extensions"]["code"] for error in answer["errors"]] == ["BAD_USER_INPUT"]
+    with pytest.raises(Invalid) as refused:
+        await adjust_ledger(tester.database, Adjustment(None, amount, "USD", "Frobozz", None, None, None))
+    assert refused.value.path == ("amount",)
+    assert (await tester.data("{ ledgerEntries { totalCount } }"))["ledgerEntries"]["totalCount"] == 0
 
 
 async def test_a_balance_never_passes_its_bounds(tester: Caller) -> None:
@@ -161,23 +176,26 @@ async def check_books(administrator: asyncpg.Connection, caller: Caller) -> None
     )
     assert unbalanced == []
     entries = await administrator.fetch(
-        """select account_id, sequence, debit_minor - credit_minor as difference, running_balance_minor, created_at
-        from ledger_entries where organization_id = $1 and customer_id is not null order by account_id, sequence""",
+        """select customer_id, currency, sequence, debit_minor - credit_minor as difference, running_balance_minor,
+        created_at from ledger_entries where organization_id = $1 and customer_id is not null
+        order by customer_id, currency, sequence""",
         organization_id,
     )
-    kept = dict(
-        await administrator.fetch(
-            "select id, balance_minor from accounts where organization_id = $1 and customer_id is not null",
+    kept = {
+        (row["customer_id"], row["currency"]): row["balance_minor"]
+        for row in await administrator.fetch(
+            "select customer_id, currency, balance_minor from accounts where organization_id = $1 and code = $2",
             organization_id,
+            "RECEIVABLE",
         )
-    )
-    for account_id, group in itertools.groupby(entries, key=lambda entry: entry["account_id"]):
+    }
+    for whose, group in itertools.groupby(entries, key=lambda entry: (entry["customer_id"], entry["currency"])):
         statement = list(group)
         assert [entry["sequence"] for entry in statement] == list(range(1, len(statement) + 1))
         sums = list(itertools.accumulate(entry["difference"] for entry in statement))
         assert [entry["running_balance_minor"] for entry in statement] == sums
         assert [entry["created_at"] for entry in statement] == sorted(entry["created_at"] for entry in statement)
-        assert kept[account_id] == sums[-1]
+        assert kept[whose] == sums[-1]
 
 
 BEGIN = datetime.fromisoformat("2026-01-01T00:00:00+00:00")

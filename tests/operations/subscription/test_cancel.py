@@ -177,15 +177,17 @@ async def test_a_draft_of_the_period_is_settled_before_a_cancellation(
     assert (payload["invoice"] is None) is refused
 
 
-async def test_a_period_that_was_invoiced_is_not_billed_again(
-    tester: Caller, administrator: asyncpg.Connection
-) -> None:
-    """Cancelled after its period's invoice was finalized, a subscription ends without another (M19)."""
+async def test_what_was_invoiced_beyond_the_end_is_credited(tester: Caller, administrator: asyncpg.Connection) -> None:
+    """Cancelled after its period's invoice was finalized, the rest of the fee is credited; usage is not billed twice."""
     subscription_id = await started(tester, administrator)
     made = await tester.change("invoiceGenerate", {"subscriptionId": subscription_id}, "invoice { id }")
     await tester.change("invoiceFinalize", {"invoiceId": made["invoice"]["id"]}, "invoice { id }")
     payload = await cancel(tester, subscription_id, STATE + INVOICE, timing="NOW")
-    assert (payload["subscription"]["status"], payload["invoice"]) == ("CANCELED", None)
+    assert payload["subscription"]["status"] == "CANCELED"
+    assert payload["invoice"]["total"] == {"amount": 655 - 2900}
+    assert [(line["kind"], line["amount"]["amount"]) for line in payload["invoice"]["lineItems"]] == [
+        ("PRORATION", 655 - 2900)
+    ]
 
 
 async def test_one_that_never_began_ends_without_an_invoice(tester: Caller, database: Database) -> None:
