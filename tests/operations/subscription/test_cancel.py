@@ -178,7 +178,7 @@ async def test_a_draft_of_the_period_is_settled_before_a_cancellation(
 
 
 async def test_what_was_invoiced_beyond_the_end_is_credited(tester: Caller, administrator: asyncpg.Connection) -> None:
-    """Cancelled after its period's invoice was finalized, the rest of the fee is credited; usage is not billed twice."""
+    """Cancelled after its invoice was finalized, the rest of the fee is credited; usage is not billed twice."""
     subscription_id = await started(tester, administrator)
     made = await tester.change("invoiceGenerate", {"subscriptionId": subscription_id}, "invoice { id }")
     await tester.change("invoiceFinalize", {"invoiceId": made["invoice"]["id"]}, "invoice { id }")
