@@ -13,30 +13,22 @@ import random
 import time
 import uuid
 from datetime import UTC, datetime
-from pathlib import Path
 from statistics import quantiles
-from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
 from app.operations.organization.bootstrap import bootstrap_organization
 from app.store.balance import load_customer_balances
 from app.store.connection import ConnectionPool, Timeouts
-from app.store.embedded import EmbeddedPostgres
-from app.store.installation import create_database
-from app.store.migration import migrate
 from app.store.query import Query
-from app.store.roles import APP
 from app.store.tables.organization import Mode
-from app.store.tenancy import Actor, Database, TenantDatabase
+from app.store.tenancy import Database, TenantDatabase
+from bench.scratch import ACTOR, scratch_database
 
-FOLDER = Path(__file__).parents[1] / ".data" / "bench"
 SIZES = (100, 1_000_000)
 ASKED = 2_000
 WARM = 200
 RATIO_MAX = 2
-PASSWORD = "password-of-the-benchmark"
-ACTOR = Actor("SYSTEM", "bench", "bench")
 BEGIN = datetime(2024, 1, 1, tzinfo=UTC)
 END = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -98,22 +90,12 @@ SUMMED = Query(
 
 async def main() -> None:
     """Load, measure, print; exit code 1 where the ratio is above the bound."""
-    with EmbeddedPostgres(FOLDER, durable=False) as server:
-        name = f"bench_{uuid.uuid4().hex[:12]}"
-        await create_database(server.url(), name)
-        administrator = await asyncpg.connect(server.url(name))
+    async with scratch_database() as scratch:
+        administrator = await asyncpg.connect(scratch.administrator_url)
         try:
-            await migrate(server.url(name))
-            await administrator.execute(f"alter role {APP} password '{PASSWORD}'")
-            parts = urlsplit(server.url(name, APP))
-            url = urlunsplit(parts._replace(netloc=parts.netloc.replace(APP, f"{APP}:{PASSWORD}")))
-            held = await measured(administrator, url)
+            held = await measured(administrator, scratch.url())
         finally:
-            await administrator.execute("set client_min_messages = error")
             await administrator.close()
-            server_connection = await asyncpg.connect(server.url())
-            await server_connection.execute(f"drop database {name} with (force)")
-            await server_connection.close()
     raise SystemExit(0 if held else 1)
 
 
@@ -204,4 +186,5 @@ async def compare_with_sums(tenant: TenantDatabase, customers: list[uuid.UUID]) 
     print("each kind of question was compared with the sum of all entries: the same\n")
 
 
-asyncio.run(main())
+if __name__ == "__main__":
+    asyncio.run(main())
