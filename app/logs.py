@@ -9,10 +9,13 @@ import structlog
 FIELDS: Final = frozenset(
     {
         "action",
+        "attempt",
         "code",
         "count",
         "event",
         "exception",
+        "job_id",
+        "kind",
         "level",
         "milliseconds",
         "organization_id",
