@@ -53,7 +53,8 @@ with tables as (
   where relnamespace = 'public'::regnamespace and relkind in ('r', 'p') and relname <> 'alembic_version'
     and ($1 or not relispartition)
 )
-select relname || ': ' || row_number() over (partition by attrelid order by attnum) || ' ' || attname || ' ' || format_type(atttypid, atttypmod)
+select relname || ': ' || row_number() over (partition by attrelid order by attnum) || ' ' || attname
+       || ' ' || format_type(atttypid, atttypmod)
        || case when attnotnull then ' not null' else '' end
        || coalesce(' default ' || (select pg_get_expr(adbin, adrelid) from pg_attrdef
                                    where adrelid = attrelid and adnum = attnum), '') as line
