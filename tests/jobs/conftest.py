@@ -1,4 +1,4 @@
-"""Workers in this process and in their own, over a database of their own: jobs of others would be theirs to do."""
+"""Workers in this process and in their own, over a database that is theirs: they do whatever job they find."""
 
 import asyncio
 import contextlib
@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -36,13 +36,14 @@ PATIENCE = Patience(3, timedelta(milliseconds=50), timedelta(milliseconds=200))
 
 @dataclass
 class Place:
-    """A database with nothing in it but what a test puts there, seen by each role."""
+    """A database with an empty queue and no active organization but those of the test, seen by each role."""
 
     app_url: str
     worker_url: str
     app: Database
     worker: WorkerDatabase
     administrator: asyncpg.Connection
+    begun_at: datetime
 
     async def organization(self, *, mode: Mode = Mode.LIVE, time_zone: str = "UTC") -> TenantDatabase:
         """A new organization, as the app sees it."""
@@ -66,7 +67,9 @@ class Place:
     async def notes(self) -> list[str]:
         """What odd jobs left, in order."""
         found = await self.administrator.fetch(
-            "select action from audit_records where principal = 'tallygate worker' order by created_at, id"
+            "select action from audit_records where principal = 'tallygate worker' and created_at > $1"
+            " order by created_at, id",
+            self.begun_at,
         )
         return [row["action"] for row in found]
 
@@ -76,16 +79,27 @@ def odd(kind: str) -> JobKind:
     return kind  # ty: ignore[invalid-return-type]
 
 
+@pytest.fixture(scope="session")
+def place_name(clone: Callable[[], str]) -> str:
+    """The database that workers and schedules have to themselves, one test after the other."""
+    return clone()
+
+
 @pytest.fixture
-async def place(server: Server, clone: Callable[[], str]) -> AsyncIterator[Place]:
-    name = clone()
+async def place(server: Server, place_name: str) -> AsyncIterator[Place]:
+    name = place_name
     app_url, worker_url = server.url(name, APP), server.url(name, WORKER)
     pool = ConnectionPool(app_url, size=4)
     await pool.open()
     administrator = await asyncpg.connect(server.url(name))
+    await administrator.execute(
+        "truncate queue.pgqueuer, queue.pgqueuer_log, queue.pgqueuer_schedules;"
+        " update organizations set status = 'ARCHIVED'"
+    )
+    begun_at = await administrator.fetchval("select clock_timestamp()")
     try:
         async with worker_database(WorkerSettings(database_url=worker_url)) as worker:
-            yield Place(app_url, worker_url, Database(pool), worker, administrator)
+            yield Place(app_url, worker_url, Database(pool), worker, administrator, begun_at)
     finally:
         await administrator.close()
         await pool.close()
