@@ -79,7 +79,7 @@ from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', '
 union all
 select relname || '.' || attname || ': ' || attacl::text
 from pg_attribute join pg_class on pg_class.oid = attrelid
-where relnamespace in ('public'::regnamespace, 'queue'::regnamespace) and attacl is not null
+where relnamespace in ('public'::regnamespace, 'queue'::regnamespace) and attacl is not null and not attisdropped
 union all
 select relname || ': ' || pg_get_triggerdef(pg_trigger.oid) || ' ' || tgenabled::text
 from pg_trigger join pg_class on pg_class.oid = tgrelid where not tgisinternal
