@@ -232,15 +232,22 @@ async def test_a_routine_is_done_once_by_all_workers(place: Place) -> None:
 
 
 async def test_a_worker_outlives_its_connections(place: Place) -> None:
-    """PostgreSQL cuts them all, as a restart does: it connects anew and goes on."""
+    """PostgreSQL cuts them all, as a restart does, while a job runs: it connects anew, and the job is not lost."""
     db = await place.organization()
     async with working(place):
-        await place.enqueue(db, "odd.quick", name="before")
-        await until_done(place)
+        await place.enqueue(db, "odd.slow", seconds=1)
+
+        async def begun() -> bool:
+            return "slow.begun" in await place.notes()
+
+        await until(begun)
         await place.administrator.execute(
             "select pg_terminate_backend(pid) from pg_stat_activity"
             " where usename = 'tallygate_worker' and datname = current_database()"
         )
         await place.enqueue(db, "odd.quick", name="after")
         await until_done(place)
-    assert await place.notes() == ["quick.before", "quick.after"]
+    notes = await place.notes()
+    assert "slow.ended" in notes
+    assert "quick.after" in notes
+    assert await place.worker.dead_letters.newest(9) == []

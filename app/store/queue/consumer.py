@@ -64,6 +64,7 @@ where id = $1 returning a.number
 
 POLL: Final = timedelta(seconds=5)
 CONNECTIONS_MAX: Final = 4
+CONNECT_SECONDS: Final = 5
 RECONNECT_SECONDS: Final = 1
 CLOSE_SECONDS: Final = 2
 
@@ -217,7 +218,9 @@ class _Forwarded(logging.Handler):
 @asynccontextmanager
 async def _connections(url: str) -> AsyncGenerator[asyncpg.Pool]:
     """Connections of the queue's own: pgqueuer reads and writes JSON as text, and listens."""
-    pool = await asyncpg.create_pool(url, min_size=1, max_size=CONNECTIONS_MAX, command_timeout=30)
+    pool = await asyncpg.create_pool(
+        url, min_size=1, max_size=CONNECTIONS_MAX, command_timeout=30, timeout=CONNECT_SECONDS
+    )
     try:
         yield pool
     finally:
