@@ -39,7 +39,7 @@ class _Child:
             with self._lock:
                 if self._stopping.is_set():
                     return
-                command = [sys.executable, "-m", "app.cli", "worker", "--stop-with-parent"]
+                command = [sys.executable, "-m", "app.cli", "worker", "--parent", str(os.getpid())]
                 self._process = subprocess.Popen(command, env=self._environment)  # noqa: S603 - our own program
             code = self._process.wait()
             if not self._stopping.is_set():

@@ -58,10 +58,10 @@ async def worker_database(settings: WorkerSettings) -> AsyncGenerator[WorkerData
         await pool.close()
 
 
-async def work(settings: WorkerSettings, *, with_parent: bool = False, kinds: Mapping[str, Work] = KINDS) -> None:
+async def work(settings: WorkerSettings, *, parent: int | None = None, kinds: Mapping[str, Work] = KINDS) -> None:
     """Do jobs until SIGTERM or SIGINT; then finish what runs within ten seconds, or give it back to the queue.
 
-    `with_parent` also stops where the process that started this one ends.
+    It stops too where `parent`, the id of the process that started this one, is not its parent any more.
     """
     from app.store.queue.consumer import Consumer, Terms  # noqa: PLC0415 - half a second, which commands need not wait
 
@@ -81,8 +81,8 @@ async def work(settings: WorkerSettings, *, with_parent: bool = False, kinds: Ma
         log.info("worker.started")
         running = asyncio.create_task(consumer.run())
         watches = [asyncio.create_task(stopping.wait())]
-        if with_parent:
-            watches.append(asyncio.create_task(_orphaned()))
+        if parent is not None:
+            watches.append(asyncio.create_task(_orphaned(parent)))
         await asyncio.wait([running, *watches], return_when=asyncio.FIRST_COMPLETED)
         consumer.stop()
         _, late = await asyncio.wait([running], timeout=DRAIN_SECONDS)
@@ -102,7 +102,7 @@ def _patience(settings: WorkerSettings) -> Patience:
     )
 
 
-async def _orphaned() -> None:
-    parent = os.getppid()
+async def _orphaned(parent: int) -> None:
+    # It is told who its parent is: that may have ended before this process came to ask.
     while os.getppid() == parent:  # noqa: ASYNC110
         await asyncio.sleep(1)  # nothing tells of a parent's end

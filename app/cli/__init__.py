@@ -76,9 +76,7 @@ def serve(
 
 @app.command()
 def worker(
-    stop_with_parent: Annotated[bool, typer.Option(hidden=True, help="Stop when the process ends that started it.")] = (
-        False
-    ),
+    parent: Annotated[int | None, typer.Option(hidden=True, help="Stop when this is not its parent process.")] = None,
 ) -> None:
     """Do jobs in the background with the settings of the environment, as tallygate_worker; run one or more."""
 
@@ -86,7 +84,7 @@ def worker(
         from app.settings import WorkerSettings  # noqa: PLC0415
         from app.worker import work  # noqa: PLC0415
 
-        asyncio.run(work(settings_of_environment(WorkerSettings), with_parent=stop_with_parent))
+        asyncio.run(work(settings_of_environment(WorkerSettings), parent=parent))
 
     with_sentences(run)
 

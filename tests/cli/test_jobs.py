@@ -123,6 +123,14 @@ def test_worker_says_which_settings_are_missing_or_wrong() -> None:
     assert "PEPPER" not in done.stderr
 
 
+def test_worker_ends_with_its_parent(worker_url: str) -> None:
+    """Even where that ended before the worker came to look, as number 1 stands for here."""
+    environment = {**os.environ, "DATABASE_URL": worker_url}
+    command = [sys.executable, "-m", "app.cli", "worker", "--parent", "1"]
+    done = subprocess.run(command, env=environment, cwd=ROOT, stderr=subprocess.PIPE, text=True, timeout=60, check=True)
+    assert json.loads(done.stderr.splitlines()[-1])["event"] == "worker.stopped"
+
+
 def test_worker_stops_at_a_signal(worker_url: str, owner_url: str) -> None:
     """With exit code 0, whatever uvloop or asyncio make of the signal."""
     environment = {**os.environ, "DATABASE_URL": worker_url}
