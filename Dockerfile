@@ -1,8 +1,9 @@
-# One image for all processes: `serve` unless told otherwise, `migrate`.
+# One image for all processes: `serve` unless told otherwise, `worker`, `migrate`.
 #
 #   docker build -t tallygate .
 #   docker run --rm -e DATABASE_URL=... tallygate migrate
 #   docker run -p 8000:8000 -e DATABASE_URL=... tallygate
+#   docker run --no-healthcheck -e DATABASE_URL=... tallygate worker
 
 ARG PYTHON_VERSION=3.13
 

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from app.api.graphiql import DemoKey
 from app.demo import load_demo
+from app.dev_worker import worker_beside
 from app.development import DevelopmentDatabase, Secrets, development_database
 from app.main import application
 from app.serving import check_port, serve_here
@@ -44,7 +45,8 @@ def run_everything(*, host: str, port: int, data_dir: Path, demo: bool) -> None:
             log_format="console",
         )
         keys = [DemoKey(key["organization"], key["apiKey"]) for key in kept.demo_keys]
-        serve_here(application(settings, keys), host, port)
+        with worker_beside(database.worker_url):
+            serve_here(application(settings, keys), host, port)
 
 
 def _load_demo_once(database: DevelopmentDatabase, kept: Secrets) -> None:

@@ -12,9 +12,9 @@ from typing import Final
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from app.store.embedded import EmbeddedPostgres
-from app.store.installation import create_database, let_app_log_in
+from app.store.installation import create_database, let_log_in
 from app.store.migration import migrate
-from app.store.roles import APP
+from app.store.roles import APP, WORKER
 
 DATABASE: Final = "tallygate"
 
@@ -51,10 +51,11 @@ class Secrets:
 
 @dataclass(frozen=True, slots=True)
 class DevelopmentDatabase:
-    """A database for development: `owner_url` migrates it, `app_url` serves it as the unprivileged role."""
+    """A database for development: `owner_url` migrates it, `app_url` serves it unprivileged, `worker_url` does jobs."""
 
     owner_url: str
     app_url: str
+    worker_url: str
 
 
 @contextmanager
@@ -69,7 +70,9 @@ def development_database(data_dir: Path, kept: Secrets) -> Generator[Development
         return
     with EmbeddedPostgres(data_dir / "postgres") as server:
         asyncio.run(_prepare_embedded(server))
-        yield DevelopmentDatabase(server.url(DATABASE), server.url(DATABASE, user=APP))
+        yield DevelopmentDatabase(
+            server.url(DATABASE), server.url(DATABASE, user=APP), server.url(DATABASE, user=WORKER)
+        )
 
 
 async def _prepare_embedded(server: EmbeddedPostgres) -> None:
@@ -78,14 +81,15 @@ async def _prepare_embedded(server: EmbeddedPostgres) -> None:
 
 
 async def _own_database(url: str, kept: Secrets) -> DevelopmentDatabase:
-    """Migrate the user's database and let the app's role log in to it, with the password kept in the data folder."""
+    """Migrate the user's database and let our roles log in to it, with the password kept in the data folder."""
     await migrate(url)
-    app_url = _as_app(url, kept.app_password)
-    await let_app_log_in(url, app_url, kept.app_password)
-    return DevelopmentDatabase(url, app_url)
+    urls = {role: _as_login(url, role, kept.app_password) for role in (APP, WORKER)}
+    for role, login_url in urls.items():
+        await let_log_in(url, login_url, role, kept.app_password)
+    return DevelopmentDatabase(url, urls[APP], urls[WORKER])
 
 
-def _as_app(url: str, password: str) -> str:
+def _as_login(url: str, role: str, password: str) -> str:
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
-    return urlunsplit((parts.scheme, f"{APP}:{quote(password)}@{host}", parts.path, parts.query, ""))
+    return urlunsplit((parts.scheme, f"{role}:{quote(password)}@{host}", parts.path, parts.query, ""))

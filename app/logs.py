@@ -9,12 +9,15 @@ import structlog
 FIELDS: Final = frozenset(
     {
         "action",
+        "attempt",
         "code",
         "count",
         "event",
         "exception",
         "failures",
         "invoices",
+        "job_id",
+        "kind",
         "level",
         "milliseconds",
         "organization_id",

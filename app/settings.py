@@ -9,15 +9,29 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 SECRET_LENGTH_MIN: Final = 32
 
 
-class Settings(BaseSettings):
-    """Settings of one process, frozen. Environment variables bear the prefix TALLYGATE_, but for DATABASE_URL."""
+class ProcessSettings(BaseSettings):
+    """Settings of any process, frozen. Environment variables bear the prefix TALLYGATE_, but for DATABASE_URL."""
 
     model_config = SettingsConfigDict(env_prefix="TALLYGATE_", frozen=True, extra="ignore", populate_by_name=True)
 
     database_url: SecretStr = Field(
         validation_alias=AliasChoices("TALLYGATE_DATABASE_URL", "DATABASE_URL"),
-        description="The PostgreSQL database (15 or later), as the login tallygate_app.",
+        description="The PostgreSQL database (15 or later), as the login tallygate_app; of a worker, tallygate_worker.",
     )
+    lock_timeout_ms: Annotated[int, Field(ge=50, le=600_000)] = Field(
+        default=1_000, description="How long a statement may wait for a lock."
+    )
+    idle_timeout_ms: Annotated[int, Field(ge=100, le=600_000)] = Field(
+        default=5_000, description="How long a transaction may do nothing."
+    )
+    log_format: Annotated[str, Field(pattern="^(json|console)$")] = Field(
+        default="json", description="json (a line of JSON for each event) or console (for people)."
+    )
+
+
+class Settings(ProcessSettings):
+    """Settings of a process that serves."""
+
     api_key_pepper: SecretStr = Field(
         description="Secret under which API keys are hashed, 32 characters or more; changing it voids every key."
     )
@@ -32,12 +46,6 @@ class Settings(BaseSettings):
     statement_timeout_ms: Annotated[int, Field(ge=100, le=600_000)] = Field(
         default=2_000, description="How long one SQL statement may take."
     )
-    lock_timeout_ms: Annotated[int, Field(ge=50, le=600_000)] = Field(
-        default=1_000, description="How long a statement may wait for a lock."
-    )
-    idle_timeout_ms: Annotated[int, Field(ge=100, le=600_000)] = Field(
-        default=5_000, description="How long a transaction may do nothing."
-    )
     body_bytes_max: Annotated[int, Field(ge=1_024, le=16 * 1024 * 1024)] = Field(
         default=128 * 1024, description="Largest GraphQL request body."
     )
@@ -51,9 +59,6 @@ class Settings(BaseSettings):
         default=10.0, description="How long an operation may take."
     )
     graphiql: bool = Field(default=True, description="Whether GraphiQL is served at /graphql.")
-    log_format: Annotated[str, Field(pattern="^(json|console)$")] = Field(
-        default="json", description="json (a line of JSON for each event) or console (for people)."
-    )
 
     @field_validator("api_key_pepper", "cursor_secret")
     @classmethod
@@ -68,3 +73,26 @@ class Settings(BaseSettings):
         if value != "localhost":
             ipaddress.ip_address(value)
         return value
+
+
+class WorkerSettings(ProcessSettings):
+    """Settings of a process that does jobs. It needs no secret but its login."""
+
+    worker_concurrency: Annotated[int, Field(ge=2, le=200)] = Field(
+        default=4, description="Jobs that a worker does at once, each on a database connection of its own."
+    )
+    job_statement_timeout_ms: Annotated[int, Field(ge=100, le=600_000)] = Field(
+        default=30_000, description="How long one SQL statement of a job may take."
+    )
+    job_lease_seconds: Annotated[int, Field(ge=1, le=25)] = Field(
+        default=15, description="After how long the job of a worker that says nothing is given to another."
+    )
+    job_attempts_max: Annotated[int, Field(ge=1, le=100)] = Field(
+        default=10, description="How often a job is tried before it is a dead letter."
+    )
+    job_retry_seconds: Annotated[float, Field(gt=0, le=3_600)] = Field(
+        default=2.0, description="How long a job waits after its first failure; twice as long after each further one."
+    )
+    job_retry_seconds_max: Annotated[float, Field(gt=0, le=86_400)] = Field(
+        default=600.0, description="How long it waits at most."
+    )

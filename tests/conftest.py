@@ -25,7 +25,7 @@ from app.settings import Settings
 from app.store.connection import ConnectionPool
 from app.store.embedded import EmbeddedPostgres
 from app.store.migration import migrate_now
-from app.store.roles import APP
+from app.store.roles import APP, WORKER
 from app.store.tenancy import Database
 from tests.caller import Caller, Founder
 
@@ -66,7 +66,8 @@ def template(server: Server) -> str:
     name = f"template_{uuid.uuid4().hex[:12]}"
     _administer(server, f"create database {name}")
     migrate_now(server.url(name))
-    _administer(server, f"alter role {APP} password '{APP_PASSWORD}'")
+    for role in (APP, WORKER):
+        _administer(server, f"alter role {role} password '{APP_PASSWORD}'")
     return name
 
 
@@ -102,6 +103,12 @@ def owner_url(server: Server, database_name: str) -> str:
 def app_url(server: Server, database_name: str) -> str:
     """As the app's own unprivileged role."""
     return server.url(database_name, APP)
+
+
+@pytest.fixture(scope="session")
+def worker_url(server: Server, database_name: str) -> str:
+    """As the role that does jobs."""
+    return server.url(database_name, WORKER)
 
 
 @pytest.fixture(scope="session")

@@ -54,6 +54,19 @@ _FIRST_USE: Final = Query(
     """
 )
 
+_DELETE_EXPIRED: Final = Query(
+    """
+    delete from idempotency_records
+    where organization_id = :organization_id and (principal_id, field, key) in (
+      select principal_id, field, key from idempotency_records
+      where organization_id = :organization_id and created_at < now() - interval '7 days'
+      order by created_at limit :most
+      for update skip locked
+    )
+    """
+)
+"""One that is being used again is locked, and left alone."""
+
 _ANSWER: Final = Query(
     """
     update idempotency_records set answer = :answer
@@ -83,3 +96,8 @@ async def reserve(tx: WriteTransaction, key: IdempotencyKey) -> FirstUse | None:
 async def keep_answer(tx: WriteTransaction, key: IdempotencyKey, answer: str) -> None:
     """Store what the field answers, with the write itself."""
     await tx.execute(_ANSWER, principal_id=key.principal_id, field=key.field, key=key.key, answer=answer)
+
+
+async def delete_expired(tx: WriteTransaction, most: int) -> int:
+    """Delete up to that many of the organization's keys that are no longer kept, as the worker; give how many."""
+    return await tx.execute(_DELETE_EXPIRED, most=most)

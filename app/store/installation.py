@@ -5,7 +5,6 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from app.store.connection import Unavailable
 from app.store.embedded import EmbeddedPostgresError
-from app.store.roles import APP
 from app.store.system import UnsafeDatabase
 
 
@@ -19,18 +18,18 @@ async def create_database(url: str, name: str) -> None:
         await connection.close()
 
 
-async def let_app_log_in(owner_url: str, app_url: str, password: str) -> None:
-    """Give the app's role a password, unless it can log in with it already. `password` holds URL-safe characters."""
+async def let_log_in(owner_url: str, login_url: str, role: str, password: str) -> None:
+    """Give a role a password, unless it can log in with it already. `password` holds URL-safe characters."""
     try:
-        connection = await asyncpg.connect(app_url)
+        connection = await asyncpg.connect(login_url)
     except asyncpg.PostgresError:
         owner = await asyncpg.connect(owner_url)
         try:
             # PostgreSQL takes no parameters in this statement.
-            await owner.execute(f"alter role {APP} password '{password}'")
+            await owner.execute(f"alter role {role} password '{password}'")
         finally:
             await owner.close()
-        connection = await asyncpg.connect(app_url)
+        connection = await asyncpg.connect(login_url)
     await connection.close()
 
 

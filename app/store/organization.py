@@ -3,15 +3,18 @@
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
+from app.domain.daily import next_daily_run
 from app.domain.errors import LimitExceeded, NotFound
 from app.store.customer import insert_customer
 from app.store.ledger import open_billing_ledger
 from app.store.page import Key, Listing
 from app.store.query import Query, any_of, new_id, parameter
 from app.store.tables import Organization
+from app.store.tables.organization import Mode
 from app.store.tenancy import Transaction, WriteTransaction, organizations
 
 OrganizationRow = organizations.row
@@ -100,6 +103,26 @@ async def update_organization(tx: WriteTransaction, **values: object) -> None:
 _UPDATES: dict[tuple[str, ...], Query[Organization]] = {}
 
 
+_MOVE_BILLING_RUN: Final = Query(
+    """
+    update organizations set next_billing_run_at = :following
+    where organization_id = :organization_id and next_billing_run_at <= :due_at
+    returning true
+    """
+)
+
+
+def first_billing_run(mode: Mode, zone: ZoneInfo, now: datetime) -> datetime | None:
+    """When an organization is billed next of itself; None for TEST, which only its own clock bills."""
+    return next_daily_run(now, zone) if mode is Mode.LIVE else None
+
+
+async def take_billing_run(tx: WriteTransaction) -> bool:
+    """Move the active organization's next run to the next day; False where it is not due or another took it."""
+    following = next_daily_run(tx.now, tx.facts.zone)
+    return bool(await tx.fetch_value(_MOVE_BILLING_RUN, following=following, due_at=tx.now))
+
+
 DEPTH_MAX: Final = 8
 
 
@@ -121,7 +144,14 @@ async def found(tx: WriteTransaction, **values: Any) -> None:
     That is its default customer, itself, and its billing ledger. From here on its own clock is the transaction's.
     """
     tx.now = values["test_clock"] or tx.now
-    await tx.execute(_INSERT, deleted_at=None, created_at=tx.now, updated_at=tx.now, **values)
+    await tx.execute(
+        _INSERT,
+        deleted_at=None,
+        created_at=tx.now,
+        updated_at=tx.now,
+        next_billing_run_at=first_billing_run(values["mode"], ZoneInfo(values["time_zone"]), tx.now),
+        **values,
+    )
     await insert_customer(
         tx,
         id=new_id(),

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from app.store.roles import APP, DIRECTORY, OPERATOR, OWNER
+from app.store.roles import APP, DIRECTORY, OPERATOR, OWNER, QUEUE, WORKER
 from app.store.tables.column import PARTITIONS
 
 CURRENT_ORGANIZATION: Final = """
@@ -66,22 +66,41 @@ def directory_sees(table: str) -> list[str]:
     ]
 
 
-def directory_function(signature: str, definition: str) -> list[str]:
-    """Make a function that runs as the directory role; only the app may execute it."""
+def directory_function(signature: str, definition: str, *, executed_by: str = APP) -> list[str]:
+    """Make a function that runs as the directory role; only the app, or who is named, may execute it."""
+    return _function_of(DIRECTORY, signature, definition, executed_by)
+
+
+def queue_function(signature: str, definition: str) -> list[str]:
+    """Make a function that runs as the role that may enqueue; only the app may execute it."""
+    return _function_of(QUEUE, signature, definition, APP)
+
+
+def _function_of(role: str, signature: str, definition: str, executed_by: str) -> list[str]:
+    name = signature.partition(" returns ")[0]
     return [
-        f"grant create on schema public to {DIRECTORY}",
-        f"set local role {DIRECTORY}",
+        f"grant create on schema public to {role}",
+        f"set local role {role}",
         f"create function {signature} {definition}",
-        f"revoke all on function {signature.partition(' returns ')[0]} from public",
-        f"grant execute on function {signature.partition(' returns ')[0]} to {APP}",
+        f"revoke all on function {name} from public",
+        f"grant execute on function {name} to {executed_by}",
         f"set local role {OWNER}",
-        f"revoke create on schema public from {DIRECTORY}",
+        f"revoke create on schema public from {role}",
     ]
 
 
 def drop_directory_functions(*functions: str) -> list[str]:
     """Drop functions that `directory_function` made."""
-    return [f"set local role {DIRECTORY}", *(f"drop function {name}" for name in functions), f"set local role {OWNER}"]
+    return _drop_functions_of(DIRECTORY, *functions)
+
+
+def drop_queue_functions(*functions: str) -> list[str]:
+    """Drop functions that `queue_function` made."""
+    return _drop_functions_of(QUEUE, *functions)
+
+
+def _drop_functions_of(role: str, *functions: str) -> list[str]:
+    return [f"set local role {role}", *(f"drop function {name}" for name in functions), f"set local role {OWNER}"]
 
 
 def append_only(table: str, *, partitioned: bool = False) -> list[str]:
@@ -105,6 +124,11 @@ def app_may(table: str, *rights: str, update: Iterable[str] = ()) -> list[str]:
     columns: Sequence[str] = sorted(update)
     granted = [*rights, *([f"update ({', '.join(columns)})"] if columns else [])]
     return [f"grant {', '.join(granted)} on {table} to {APP}"]
+
+
+def worker_may_purge(table: str) -> list[str]:
+    """Let the worker, and nobody else, delete rows of a table that it may read as the app does."""
+    return [f"grant delete on {table} to {WORKER}"]
 
 
 def only_app_executes(*functions: str) -> list[str]:

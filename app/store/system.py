@@ -1,6 +1,7 @@
 """The one other door: what must be known before a tenant is, and what no tenant owns. It reads; it writes nothing."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
@@ -8,18 +9,23 @@ from uuid import UUID
 import asyncpg
 
 from app.store.connection import ConnectionPool, Unavailable
-from app.store.roles import DIRECTORY, OWNER
+from app.store.roles import APP, DIRECTORY, OWNER, QUEUE, QUEUE_SCHEMA, WORKER
 from app.store.tables import TENANT_TABLES
-from app.store.tables.organization import OrganizationStatus
+from app.store.tables.organization import Mode, OrganizationStatus
 
 _FIND_KEYS: Final = "select organization_id, id, name, role, secret_hash, status from find_api_keys($1)"
 
 _IS_UNDER: Final = "select true from organizations_under($1) as o where o.organization_id = $2"
 
+_DUE_FOR_BILLING: Final = "select organizations_due_for_billing($1, $2)"
+
+_ACTIVE: Final = "select active_organizations($1, $2, $3)"
+
 _RIGHTS: Final = f"""
 select session_user::text as login,
        coalesce(bool_or(r.rolsuper or r.rolbypassrls), false) as passes,
-       coalesce(bool_or(r.rolname in ('{OWNER}', '{DIRECTORY}')), false) as owns
+       coalesce(bool_or(r.rolname in ('{OWNER}', '{DIRECTORY}', '{QUEUE}')), false) as owns,
+       coalesce(has_schema_privilege(to_regnamespace('{QUEUE_SCHEMA}')::oid, 'usage'), false) as works
 from pg_roles r where pg_has_role(session_user, r.oid, 'member')
 """  # noqa: S608 - made of constants
 """Of every role that the login is or could become."""
@@ -88,6 +94,19 @@ class SystemDatabase:
         async with self._pool.connection() as connection:
             return bool(await connection.fetchval(_IS_UNDER, root, organization_id))
 
+    async def due_for_billing(self, following: UUID | None, most: int) -> list[UUID]:
+        """Active LIVE organizations whose next billing run has come, in the order of their ids, from `following` on.
+
+        Only for the worker's login. Raises Unavailable.
+        """
+        async with self._pool.connection() as connection:
+            return [row[0] for row in await connection.fetch(_DUE_FOR_BILLING, following, most)]
+
+    async def active_organizations(self, modes: Sequence[Mode], following: UUID | None, most: int) -> list[UUID]:
+        """Active organizations of those modes, likewise. Only for the worker's login. Raises Unavailable."""
+        async with self._pool.connection() as connection:
+            return [row[0] for row in await connection.fetch(_ACTIVE, list(modes), following, most)]
+
     async def is_ready(self) -> bool:
         """Whether the database answers, within two seconds."""
         try:
@@ -96,8 +115,12 @@ class SystemDatabase:
         except (Unavailable, TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
             return False
 
-    async def check_wall(self, revision: str) -> None:
-        """Refuse to go on where this login could pass the wall, or the wall has a hole. Raises UnsafeDatabase."""
+    async def check_wall(self, revision: str, *, worker: bool = False) -> None:
+        """Refuse to go on where this login could pass the wall, or the wall has a hole. Raises UnsafeDatabase.
+
+        A login that may work the queue is for `worker` alone, and no other is for that.
+        """
+        wanted = f"work as {WORKER}" if worker else f"serve as {APP}"
         async with self._pool.connection() as connection:
             rights = await connection.fetchrow(_RIGHTS)
             migrated = await connection.fetchval(_MIGRATED)
@@ -109,14 +132,17 @@ class SystemDatabase:
         if rights["passes"]:
             raise UnsafeDatabase(
                 f"The login {rights['login']} ignores row security (SUPERUSER or BYPASSRLS, its own or of a role that"
-                " it could become): serve as tallygate_app."
+                f" it could become): {wanted}."
             )
         if rights["owns"] or any(row["owned"] for row in tables.values()):
-            raise UnsafeDatabase(f"The login {rights['login']} owns the tables: serve as tallygate_app.")
+            raise UnsafeDatabase(f"The login {rights['login']} owns the tables: {wanted}.")
         if not migrated or found != revision:
             raise UnsafeDatabase(
                 f"The database is at revision {found or 'none'}, the program needs {revision}: run `tallygate migrate`."
             )
+        if rights["works"] is not worker:
+            may = "may work the queue" if rights["works"] else "may not work the queue"
+            raise UnsafeDatabase(f"The login {rights['login']} {may}: {wanted}.")
         for name in names:
             row = tables.get(name)
             if row is None or not (row["forced"] and row["policed"]):

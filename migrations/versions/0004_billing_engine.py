@@ -58,7 +58,6 @@ where s.organization_id = i.organization_id and s.id = i.subscription_id
 """
 
 
-
 def upgrade() -> None:
     """Go to this revision."""
     op.add_column("plans", sa.Column("trial_days", sa.Integer(), nullable=False, server_default="0"))

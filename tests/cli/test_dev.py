@@ -1,5 +1,6 @@
 """`tallygate dev`: everything on one machine, again and again, whatever became of it the last time."""
 
+import asyncio
 import contextlib
 import json
 import os
@@ -11,6 +12,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import asyncpg
 import httpx
 import pytest
 
@@ -74,6 +76,32 @@ def test_a_second_start_takes_up_what_the_first_one_left(tmp_path: Path, how: si
         assert running_url(tmp_path / "postgres") is None
     with dev(tmp_path) as (url, _):
         assert legal_name(url, key) == "Quux"
+    assert running_url(tmp_path / "postgres") is None
+
+
+def worker_pids(data_dir: Path) -> set[int]:
+    """The backends that serve the worker."""
+
+    async def ask() -> set[int]:
+        connection = await asyncpg.connect(running_url(data_dir / "postgres"))
+        try:
+            found = await connection.fetch("select pid from pg_stat_activity where usename = 'tallygate_worker'")
+        finally:
+            await connection.close()
+        return {row["pid"] for row in found}
+
+    return asyncio.run(ask())
+
+
+def test_a_worker_runs_beside_and_ends_with_it(tmp_path: Path) -> None:
+    """It comes to be after the web, and nothing of it is left that would keep PostgreSQL."""
+    with dev(tmp_path) as (_, process):
+        deadline = time.monotonic() + 40
+        while not worker_pids(tmp_path):
+            assert time.monotonic() < deadline, "no worker came to be"
+            time.sleep(0.2)
+        process.terminate()
+        process.wait(timeout=30)
     assert running_url(tmp_path / "postgres") is None
 
 

@@ -10,10 +10,15 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+from pgqueuer.adapters.drivers.asyncpg import AsyncpgDriver
+from pgqueuer.adapters.persistence.qb import QueryBuilderEnvironment, QueryQueueBuilder, QuerySchedulerBuilder
+from pgqueuer.adapters.persistence.queries import Queries
+from pgqueuer.core.qm import QueueManager
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from app.store.migration import MIGRATIONS, head_revision, migrate
+from app.store.queue.consumer import SETTINGS
 from app.store.tables import metadata
 
 
@@ -73,7 +78,7 @@ from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', '
 union all
 select relname || '.' || attname || ': ' || attacl::text
 from pg_attribute join pg_class on pg_class.oid = attrelid
-where relnamespace = 'public'::regnamespace and attacl is not null
+where relnamespace in ('public'::regnamespace, 'queue'::regnamespace) and attacl is not null and not attisdropped
 union all
 select relname || ': ' || pg_get_triggerdef(pg_trigger.oid) || ' ' || tgenabled::text
 from pg_trigger join pg_class on pg_class.oid = tgrelid where not tgisinternal
@@ -110,6 +115,8 @@ async def test_up_down_and_up_again(empty: str) -> None:
     assert await lines(empty, DESCRIPTION, True) == []
     left = "select oid::regprocedure::text as line from pg_proc where pronamespace = 'public'::regnamespace"
     assert await lines(empty, left) == []
+    queue = "select relname as line from pg_class where relnamespace = 'queue'::regnamespace"
+    assert await lines(empty, queue) == []
     assert await lines(empty, "select version_num as line from alembic_version") == []
     await migrate(empty)
     assert await described(empty) == first
@@ -159,3 +166,18 @@ async def test_models_and_migrations_make_the_same_tables(empty: str, migrated: 
     expected = await lines(migrated, DESCRIPTION, False)
     assert len(expected) > 200
     assert await lines(empty, DESCRIPTION, False) == expected
+
+
+async def test_pgqueuer_finds_its_schema_as_it_wants_it(migrated: str) -> None:
+    """The installed version would change nothing in what our migration made: were it to, it needs a revision first."""
+    connection = await asyncpg.connect(migrated)
+    queries = Queries(
+        AsyncpgDriver(connection),
+        qbe=QueryBuilderEnvironment(SETTINGS),
+        qbq=QueryQueueBuilder(SETTINGS),
+        qbs=QuerySchedulerBuilder(SETTINGS),
+    )
+    assert await queries.schema_is_installed()
+    assert list((await queries.plan_upgrade()).statements) == []
+    await QueueManager(queries, channel=SETTINGS.channel).verify_structure()
+    await connection.close()

@@ -6,7 +6,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from app.store.roles import APP, DIRECTORY, OPERATOR, OWNER
+from app.store.roles import APP, DIRECTORY, OPERATOR, OWNER, QUEUE, WORKER
 from app.store.row_security import partitions
 from app.store.tables import metadata
 
@@ -17,6 +17,8 @@ WALLED = sorted([*TABLES, *(name for table in PARTITIONED for name in partitions
 INDEXES_ACROSS_TENANTS = {
     # A key is looked up before its organization is known; the index is not unique, so it tells nothing.
     "api_keys_prefix_idx": ["prefix"],
+    # The directory looks for those whose billing run has come.
+    "organizations_next_billing_run_at_idx": ["next_billing_run_at"],
     # The directory walks from a parent to its children.
     "organizations_parent_id_idx": ["parent_id"],
 }
@@ -33,7 +35,8 @@ INVOICE_UPDATES = (
     " subtotal_minor, tax_minor, total_minor, updated_at, version, voided_at"
 )
 ORGANIZATION_UPDATES = (
-    "address, doing_business_as, legal_document, legal_name, metadata, test_clock, time_zone, updated_at"
+    "address, doing_business_as, legal_document, legal_name, metadata, next_billing_run_at, test_clock, time_zone,"
+    " updated_at"
 )
 SUBSCRIPTION_UPDATES = (
     "cancel_at, cancel_reason, cancel_requested_at, ended_at, metadata, quantity, status, updated_at, version"
@@ -63,11 +66,28 @@ GRANTS: dict[tuple[str, str], tuple[str, str]] = {
     (APP, "usage_events"):               ("INSERT, SELECT", ""),
     (DIRECTORY, "api_keys"):             ("SELECT", ""),
     (DIRECTORY, "organizations"):        ("SELECT", ""),
+    (WORKER, "idempotency_records"):     ("DELETE", ""),
+}
+"""The worker is a member of the app's role, so that it has the app's rights too."""
+
+QUEUE_GRANTS: dict[tuple[str, str], str] = {
+    # (role, relation):                  rights on it; in brackets, columns
+    (QUEUE, "pgqueuer"):                 "INSERT, SELECT (dedupe_key, id, status)",
+    (QUEUE, "pgqueuer_id_seq"):          "USAGE",
+    (QUEUE, "pgqueuer_log"):             "INSERT",
+    (WORKER, "pgqueuer"):                "DELETE, INSERT, SELECT, UPDATE",
+    (WORKER, "pgqueuer_id_seq"):         "USAGE",
+    (WORKER, "pgqueuer_log"):            "DELETE, INSERT, SELECT, UPDATE",
+    (WORKER, "pgqueuer_log_id_seq"):     "USAGE",
+    (WORKER, "pgqueuer_schedules"):      "DELETE, INSERT, SELECT, UPDATE",
+    (WORKER, "pgqueuer_schedules_id_seq"): "USAGE",
+    (WORKER, "pgqueuer_statistics"):     "DELETE, INSERT, SELECT, UPDATE",
+    (WORKER, "pgqueuer_statistics_id_seq"): "USAGE",
 }
 
 FUNCTIONS: dict[str, tuple[str, bool, set[str]]] = {
     # signature:                    (owner, security definer, who else may execute it)
-    "current_organization()":       (OWNER, False, {APP, DIRECTORY, OPERATOR}),
+    "current_organization()":       (OWNER, False, {APP, DIRECTORY, OPERATOR, QUEUE}),
     "refuse_change()":              (OWNER, False, {APP, DIRECTORY, OPERATOR}),
     "keep_finalized_invoice()":     (OWNER, False, {APP, DIRECTORY, OPERATOR}),
     "keep_finalized_lines()":       (OWNER, False, {APP, DIRECTORY, OPERATOR}),
@@ -75,6 +95,9 @@ FUNCTIONS: dict[str, tuple[str, bool, set[str]]] = {
     "find_api_keys(text)":          (DIRECTORY, True, {APP}),
     "organization_depth(uuid)":     (DIRECTORY, True, {APP}),
     "organizations_under(uuid)":    (DIRECTORY, True, {APP}),
+    "active_organizations(text[],uuid,integer)":                        (DIRECTORY, True, {WORKER}),
+    "organizations_due_for_billing(uuid,integer)":                      (DIRECTORY, True, {WORKER}),
+    "enqueue_job(text,jsonb,timestamp with time zone,text)":            (QUEUE, True, {APP}),
 }
 # fmt: on
 
@@ -88,13 +111,13 @@ async def rows(connection: asyncpg.Connection, query: str, *arguments: Any) -> l
 
 
 async def test_no_table_but_the_tenants(administrator: asyncpg.Connection) -> None:
-    """Every relation of the database is a table of the metadata, a partition of one, or alembic_version (A1)."""
+    """Every relation but the queue's is a table of the metadata, a partition of one, or alembic_version (A1)."""
     found = await rows(
         administrator,
         """
         select n.nspname || '.' || c.relname as name
         from pg_class c join pg_namespace n on n.oid = c.relnamespace
-        where n.nspname <> 'information_schema' and n.nspname !~ '^pg_' and c.relkind not in ('i', 'I')
+        where n.nspname not in ('information_schema', 'queue') and n.nspname !~ '^pg_' and c.relkind not in ('i', 'I')
         """,
     )
     assert sorted(row["name"] for row in found) == sorted(f"public.{name}" for name in [*WALLED, "alembic_version"])
@@ -232,7 +255,7 @@ async def test_sixteen_partitions(administrator: asyncpg.Connection, table: str)
 
 
 async def test_roles_have_no_power_but_their_grants(administrator: asyncpg.Connection) -> None:
-    """Nobody is a superuser, passes row security, or makes roles and databases; only the app logs in."""
+    """Nobody is a superuser, passes row security, or makes roles and databases; app and worker log in."""
     found = await rows(
         administrator,
         """
@@ -240,33 +263,36 @@ async def test_roles_have_no_power_but_their_grants(administrator: asyncpg.Conne
                rolsuper or rolbypassrls or rolcreaterole or rolcreatedb or rolreplication as powerful
         from pg_roles where rolname = any($1)
         """,
-        [OWNER, APP, DIRECTORY, OPERATOR],
+        [OWNER, APP, WORKER, DIRECTORY, QUEUE, OPERATOR],
     )
     assert {row["name"]: (row["login"], row["powerful"]) for row in found} == {
         OWNER: (False, False),
         APP: (True, False),
+        WORKER: (True, False),
+        QUEUE: (False, False),
         DIRECTORY: (False, False),
         OPERATOR: (False, False),
     }
 
 
 async def test_the_app_can_become_nobody_else(administrator: asyncpg.Connection) -> None:
-    """The app, the directory and the operator are members of no role at all, so SET ROLE leads nowhere."""
+    """Nor can the functions' owners and the operator; the worker is a member of the app's role and of no other."""
     found = await administrator.fetch(
         "select member::regrole::text as member, roleid::regrole::text as role from pg_auth_members"
         " where member::regrole::text = any($1)",
-        [APP, DIRECTORY, OPERATOR],
+        [APP, WORKER, DIRECTORY, QUEUE, OPERATOR],
     )
-    assert [dict(row) for row in found] == []
-    for role in (OWNER, DIRECTORY, OPERATOR):
-        assert not await administrator.fetchval("select pg_has_role($1, $2, 'member')", APP, role)
+    assert [dict(row) for row in found] == [{"member": WORKER, "role": APP}]
+    for role in (OWNER, DIRECTORY, QUEUE, OPERATOR):
+        for login in (APP, WORKER):
+            assert not await administrator.fetchval("select pg_has_role($1, $2, 'member')", login, role)
 
 
 async def test_the_app_owns_nothing(administrator: asyncpg.Connection) -> None:
-    """Nor does the operator; an owner could take the wall down."""
+    """Nor do the worker and the operator; an owner could take the wall down."""
     owned = await administrator.fetch(
         "select classid::regclass::text, objid from pg_shdepend where deptype = 'o' and refobjid = any($1::regrole[])",
-        [APP, OPERATOR],
+        [APP, WORKER, OPERATOR],
     )
     assert [tuple(row) for row in owned] == []
 
@@ -317,7 +343,36 @@ async def test_rights_on_the_schema(administrator: asyncpg.Connection) -> None:
         APP: "USAGE",
         OPERATOR: "USAGE",
         DIRECTORY: "USAGE",
+        QUEUE: "USAGE",
     }
+
+
+async def test_rights_on_the_queue(administrator: asyncpg.Connection) -> None:
+    """The worker works it, the function that enqueues puts jobs in, and nobody else reaches it: not the app."""
+    found = await rows(
+        administrator,
+        """
+        select coalesce(g.rolname, 'PUBLIC') as role, c.relname as relation,
+               string_agg(x.privilege_type || x.columns, ', ' order by x.privilege_type) as rights
+        from pg_class c
+        cross join lateral (
+          select grantee, privilege_type, '' as columns from aclexplode(c.relacl)
+          union all
+          select y.grantee, y.privilege_type, ' (' || string_agg(a.attname, ', ' order by a.attname) || ')'
+          from pg_attribute a cross join aclexplode(a.attacl) y where a.attrelid = c.oid group by 1, 2
+        ) x
+        left join pg_roles g on g.oid = x.grantee
+        where c.relnamespace = 'queue'::regnamespace and x.grantee <> c.relowner
+        group by 1, 2
+        """,
+    )
+    assert {(row["role"], row["relation"]): row["rights"] for row in found} == QUEUE_GRANTS
+    for role in (APP, OPERATOR, DIRECTORY):
+        assert not await administrator.fetchval("select has_schema_privilege($1, 'queue', 'usage')", role)
+    owners = await administrator.fetch(
+        "select distinct relowner::regrole::text from pg_class where relnamespace = 'queue'::regnamespace"
+    )
+    assert [row[0] for row in owners] == [OWNER]
 
 
 async def test_no_rights_by_default(administrator: asyncpg.Connection) -> None:
@@ -345,22 +400,23 @@ async def test_functions(administrator: asyncpg.Connection) -> None:
     }
 
 
-async def test_only_the_app_executes_what_looks_past_a_tenant(administrator: asyncpg.Connection) -> None:
-    """SECURITY DEFINER functions belong to the directory, whose sight is two tables, and the app alone calls them."""
+async def test_few_execute_what_looks_past_a_tenant(administrator: asyncpg.Connection) -> None:
+    """SECURITY DEFINER functions belong to the directory or the queue; the app, or only the worker, calls them."""
     found = await rows(
         administrator,
         "select oid::regprocedure::text as signature, pg_get_userbyid(proowner) as owner from pg_proc"
         " where prosecdef and pronamespace not in ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)",
     )
-    assert {row["owner"] for row in found} == {DIRECTORY}
+    assert {row["owner"] for row in found} == {DIRECTORY, QUEUE}
     for row in found:
         may = {
             role: await administrator.fetchval(
                 "select has_function_privilege($1, $2, 'execute')", role, row["signature"]
             )
-            for role in (APP, OPERATOR, OWNER)
+            for role in (APP, WORKER, OPERATOR, OWNER)
         }
-        assert may == {APP: True, OPERATOR: False, OWNER: False}, row["signature"]
+        _, _, callers = FUNCTIONS[row["signature"]]
+        assert may == {APP: callers == {APP}, WORKER: True, OPERATOR: False, OWNER: False}, row["signature"]
 
 
 async def test_triggers_that_hold_whoever_comes(administrator: asyncpg.Connection) -> None:
@@ -377,5 +433,5 @@ async def test_triggers_that_hold_whoever_comes(administrator: asyncpg.Connectio
     expected = {(table, name, "A") for table in append_only for name in ("append_only", "never_truncated")}
     expected |= {(table, "keep_finalized", "O") for table in ("invoices", "invoice_line_items")}
     expected |= {(table, "balanced", "O") for table in WALLED if table.startswith("ledger_entries")}
-    expected |= {("ledger_transactions", "balanced", "O")}
+    expected |= {("ledger_transactions", "balanced", "O"), ("pgqueuer", "tg_pgqueuer_changed", "O")}
     assert {tuple(row.values()) for row in found} == expected

@@ -45,7 +45,7 @@ class BillingRunPayload(Payload):
         default_factory=list, description="What could not be billed, with nothing of it stored."
     )
     remaining: int = strawberry.field(
-        default=0, description="How many subscriptions are still due since the time was up: call again."
+        default=0, description="How many subscriptions are still due since the time was up: a job goes on with them."
     )
 
 

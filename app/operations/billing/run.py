@@ -10,9 +10,11 @@ from uuid import UUID
 import structlog
 
 from app.domain.errors import Invalid, Refusal
+from app.domain.job import JobKind
 from app.domain.period import shown
 from app.store.audit import record
 from app.store.billing import bill_chunk
+from app.store.queue import enqueue
 from app.store.subscription import count_due, lock_due
 from app.store.tenancy import TenantDatabase
 
@@ -49,7 +51,7 @@ async def run_billing(
 
     A transaction for each chunk of subscriptions; where a chunk fails, its subscriptions are billed one by one, so that
     a failure blocks no other (E13). Any number of runs at once bill nothing twice: what one is at, the others pass by.
-    After `seconds` it begins no other chunk. `told` hears the summary so far after each.
+    After `seconds` it begins no other chunk and leaves the rest to a job. `told` hears the summary after each chunk.
     Raises Invalid for an instant that is still to come, Unavailable.
     """
     deadline = None if seconds is None else asyncio.get_running_loop().time() + seconds
@@ -62,6 +64,8 @@ async def run_billing(
             instant = until or tx.now
             if deadline is not None and asyncio.get_running_loop().time() > deadline:
                 left, _ = await count_due(tx, instant, failed)
+                if left:
+                    await enqueue(tx, JobKind.BILLING_RUN, {"until": instant.isoformat()}, once_key="rest")
                 return _logged(replace(summary, remaining=left))
             chunk = await lock_due(tx, instant, CHUNK, failed)
             if not chunk:

@@ -37,6 +37,7 @@ class Organization(SQLModel, table=True):
         sa.CheckConstraint("(mode = 'TEST') = (test_clock is not null)", name="test_clock"),
         sa.CheckConstraint("parent_id <> organization_id", name="parent_id"),
         sa.Index(None, "parent_id"),
+        sa.Index(None, "next_billing_run_at"),
     )
 
     organization_id: UUID = Field(sa_column=tenant_id())
@@ -55,3 +56,4 @@ class Organization(SQLModel, table=True):
     created_at: datetime = Field(sa_column=instant("created_at"))
     updated_at: datetime = Field(sa_column=instant("updated_at"))
     deleted_at: datetime | None = Field(sa_column=instant("deleted_at", nullable=True))
+    next_billing_run_at: datetime | None = Field(sa_column=instant("next_billing_run_at", nullable=True))

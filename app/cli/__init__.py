@@ -1,17 +1,21 @@
-"""tallygate dev | serve | migrate | bootstrap | schema. What goes wrong is said in one sentence, without traceback."""
+"""tallygate dev | serve | worker | migrate | bootstrap | schema | jobs | billing.
+
+Owns: the commands and their options, and how a person at a terminal is told.
+Never: does what a command does; shows a traceback where something outside is wrong: it says one sentence.
+Begin at: `main`; the groups of commands have a file each, `terminal.py` is what they share.
+"""
 
 import asyncio
 import json
-import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import Annotated
 
 import typer
-from rich.console import Console
 
-if TYPE_CHECKING:
-    from app.settings import Settings
+from app.cli.billing import billing
+from app.cli.jobs import jobs
+from app.cli.terminal import console, fail, settings_of_environment, with_sentences
 
 # Strawberry, Alembic and PostgreSQL's driver take most of a second to import: commands import what they need.
 
@@ -22,7 +26,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-console = Console(stderr=True)
+app.add_typer(jobs)
+app.add_typer(billing)
 
 DEFAULT_DATA_DIR = Path(".data")
 
@@ -59,11 +64,27 @@ def serve(
     """Serve with the settings of the environment, as the unprivileged role; refuse where the wall does not stand."""
 
     def run() -> None:
-        settings = settings_of_environment()
         from app.serving import check_database, serve_processes  # noqa: PLC0415
+        from app.settings import Settings  # noqa: PLC0415
 
+        settings = settings_of_environment(Settings)
         asyncio.run(check_database(settings))
         serve_processes(host or settings.host, settings.port if port is None else port, workers)
+
+    with_sentences(run)
+
+
+@app.command()
+def worker(
+    parent: Annotated[int | None, typer.Option(hidden=True, help="Stop when this is not its parent process.")] = None,
+) -> None:
+    """Do jobs in the background with the settings of the environment, as tallygate_worker; run one or more."""
+
+    def run() -> None:
+        from app.settings import WorkerSettings  # noqa: PLC0415
+        from app.worker import work  # noqa: PLC0415
+
+        asyncio.run(work(settings_of_environment(WorkerSettings), parent=parent))
 
     with_sentences(run)
 
@@ -121,52 +142,6 @@ def schema() -> None:
     print(graphql_schema.as_str())
 
 
-def settings_of_environment() -> "Settings":
-    """The settings; ends the program with a sentence for each that is wrong."""
-    from pydantic import ValidationError  # noqa: PLC0415
-
-    from app.settings import Settings  # noqa: PLC0415
-
-    try:
-        return Settings()
-    except ValidationError as error:
-        problems = [
-            f"  {_variable(problem['loc'])}: {problem['msg'].removeprefix('Value error, ')}"
-            for problem in error.errors()
-        ]
-        fail("These settings are missing or wrong (docs/configuration.md):\n" + "\n".join(problems))
-
-
-def with_sentences(run: Any) -> None:
-    """Run a command; end with a sentence that a person can act on where something outside is wrong."""
-    from app.complaint import complaint  # noqa: PLC0415
-
-    try:
-        run()
-    except KeyboardInterrupt:
-        raise SystemExit(130) from None
-    except Exception as error:
-        sentence = complaint(error)
-        if sentence is None:
-            raise
-        fail(sentence)
-
-
-def fail(sentence: str) -> NoReturn:
-    """End the program with a sentence and exit code 1."""
-    console.print(f"[bold red]tallygate:[/] {sentence}", highlight=False)
-    sys.exit(1)
-
-
-def _variable(location: tuple[int | str, ...]) -> str:
-    name = str(location[0]) if location else "?"
-    return "DATABASE_URL" if name.lower().endswith("database_url") else f"TALLYGATE_{name.upper()}"
-
-
 def main() -> None:
     """The program."""
     app()
-
-
-if __name__ == "__main__":
-    main()
