@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -44,10 +44,15 @@ class ChainedTransaction:
 
 def chain_hash(previous: bytes | None, transaction: ChainedTransaction) -> bytes:
     """SHA-256 over the hash before it (none for a ledger's first) and the transaction in canonical JSON: 32 bytes."""
-    content = asdict(transaction)
-    content["entries"] = sorted(content["entries"], key=lambda entry: entry["id"])
+    content = {name: getattr(transaction, name) for name in _OF_TRANSACTION}
+    entries = sorted(transaction.entries, key=lambda entry: entry.id)
+    content["entries"] = [{name: getattr(entry, name) for name in _OF_ENTRY} for entry in entries]
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True, default=_plain)
     return hashlib.sha256((previous or b"") + canonical.encode()).digest()
+
+
+_OF_TRANSACTION = tuple(field.name for field in fields(ChainedTransaction))
+_OF_ENTRY = tuple(field.name for field in fields(ChainedEntry))
 
 
 def _plain(value: object) -> str:

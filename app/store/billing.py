@@ -6,7 +6,7 @@ finalized, and the subscription's place in its billing moved on.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
@@ -166,29 +166,24 @@ async def bill_due(tx: WriteTransaction, subscriptions: Iterable[Subscription], 
     The subscriptions are locked by this transaction. A boundary whose period has a draft waits for its review until
     its grace is over; then the draft is finalized. Raises Invalid where an amount passes the bounds.
     """
-    pending = {each.id: each for each in subscriptions}
-    if not pending:
-        return []
-    boundaries = {key: (each, each.due_at) for key, each in pending.items() if each.due_at is not None}
-    accounts = await load_accounts_at(tx, boundaries)
+    pending = {each.id: (each, each.due_at) for each in subscriptions}
+    accounts = await load_accounts_at(tx, {key: (each, at) for key, (each, at) in pending.items() if at is not None})
     invoices: list[Invoice] = []
-    done: dict[UUID, Subscription] = {}
-    waiting: dict[UUID, datetime] = {}
+    moved: list[tuple[Subscription, datetime | None]] = []
     while pending:
         step = _Step()
-        for key, subscription in list(pending.items()):
-            at = subscription.due_at
+        for key, (subscription, at) in list(pending.items()):
             if at is None or at > until:
-                done[key] = pending.pop(key)
+                moved.append(pending.pop(key))
                 continue
             held_until = step.take(subscription, at, accounts[key], tx.now)
             if held_until is not None:
-                waiting[key] = held_until
-                done[key] = pending.pop(key)
+                del pending[key]
+                moved.append((subscription, held_until))
             else:
-                pending[key] = subscription.billed(at)
+                pending[key] = (replace(subscription, billed_until=at), subscription.timeline.next_boundary(at))
         invoices += await step.carry_out(tx, accounts)
-    await move_billing(tx, done.values(), waiting)
+    await move_billing(tx, moved)
     return invoices
 
 

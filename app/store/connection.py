@@ -46,6 +46,14 @@ TRY_AGAIN: Final = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 """What PostgreSQL raises where the same transaction, run again, may succeed."""
 
 
+_PLANS: Final = "set_config('enable_seqscan', 'off', true), set_config('jit', 'off', true)"
+"""Every statement names its organization and every index begins with it, so reading a whole table is never right.
+
+The plans of foreign keys and triggers are kept as long as their connection: one that was made while a table was small
+would read all of it for each row once it is large.
+"""
+
+
 class ConnectionPool:
     """Connections as the app's own role. A connection goes back with its transaction ended, or not at all."""
 
@@ -95,7 +103,8 @@ class ConnectionPool:
                     f" select set_config('app.organization_id', '{organization_id}', true),"
                     f" set_config('statement_timeout', '{limits.statement}', true),"
                     f" set_config('lock_timeout', '{limits.lock}', true),"
-                    f" set_config('idle_in_transaction_session_timeout', '{limits.idle}', true)"
+                    f" set_config('idle_in_transaction_session_timeout', '{limits.idle}', true),"
+                    f" {_PLANS}"
                 )
         except BaseException:
             await self.discard(connection)

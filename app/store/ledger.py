@@ -1,7 +1,7 @@
 """The books: postings and the statement; balances are asked here and answered by `balance.py`."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -180,18 +180,22 @@ def _transaction(
     )
 
 
+_OF_TRANSACTION: Final = tuple(field.name for field in fields(ChainedTransaction) if field.name != "entries")
+_OF_ENTRY: Final = tuple(field.name for field in fields(ChainedEntry))
+
+
 async def _store(tx: WriteTransaction, chain: Sequence[tuple[ChainedTransaction, bytes]]) -> None:
     sealed = [
-        {field.name: getattr(transaction, field.name) for field in fields(transaction) if field.name != "entries"}
-        | {"hash": seal}
-        for transaction, seal in chain
+        {name: getattr(transaction, name) for name in _OF_TRANSACTION} | {"hash": seal} for transaction, seal in chain
     ]
     try:
         await tx.execute(_INSERT_TRANSACTIONS, **columns_of(sealed))
     except asyncpg.UniqueViolationError as error:
         raise InvalidState("This was posted already.") from error
     written = [
-        asdict(entry) | {"transaction_id": transaction.id} for transaction, _ in chain for entry in transaction.entries
+        {name: getattr(entry, name) for name in _OF_ENTRY} | {"transaction_id": transaction.id}
+        for transaction, _ in chain
+        for entry in transaction.entries
     ]
     await tx.execute(_INSERT_ENTRIES, **columns_of(written))
 

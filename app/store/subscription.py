@@ -221,14 +221,9 @@ async def save_subscription(tx: WriteTransaction, subscription: DomainSubscripti
             await tx.execute(_END_PAUSE, subscription_id=subscription.id, number=number, ends_at=pause.ends_at)
 
 
-async def move_billing(
-    tx: WriteTransaction, subscriptions: Iterable[DomainSubscription], waiting: Mapping[UUID, datetime]
-) -> None:
-    """Store how far those subscriptions are billed, and when to look at them again: later, for those that wait."""
-    rows = [
-        {"id": each.id, "billed_until": each.billed_until, "due_at": waiting.get(each.id, each.due_at)}
-        for each in subscriptions
-    ]
+async def move_billing(tx: WriteTransaction, moved: Iterable[tuple[DomainSubscription, datetime | None]]) -> None:
+    """Store how far subscriptions are billed, and when each is to be looked at again."""
+    rows = [{"id": each.id, "billed_until": each.billed_until, "due_at": due_at} for each, due_at in moved]
     if rows:
         await tx.execute(_MOVE_BILLING, **columns_of(rows))
 
