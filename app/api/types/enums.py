@@ -1,6 +1,7 @@
 """The enumerations: the domain's own, named and described for the schema."""
 
 from enum import StrEnum
+from typing import Any, cast
 
 import strawberry
 
@@ -59,6 +60,53 @@ for _enum, _description in (
     (ledger.EntryType, "What an entry on a customer's statement is."),
 ):
     strawberry.enum(_enum, name="LedgerEntryType" if _enum is ledger.EntryType else None, description=_description)
+
+for _enum, _descriptions in (
+    (
+        subscription.ProrationBehavior,
+        {
+            "PRORATE_NOW": "Credit the rest of the old plan and charge the rest of the new one, now.",
+            "PRORATE_NEXT": "The same lines, on the next invoice.",
+            "NONE": "Change without money until the period ends.",
+            "RESET_PERIOD": "End the period now, bill it, and start a new one.",
+        },
+    ),
+    (
+        subscription.CancelTiming,
+        {
+            "NOW": "At once: the last part is billed now.",
+            "PERIOD_END": "When the period that is running ends, or the trial.",
+            "AT": "At the instant `at`, in the current period's past or in the future.",
+        },
+    ),
+    (
+        subscription.SubscriptionStatus,
+        {
+            "TRIALING": "It runs and costs nothing yet.",
+            "ACTIVE": "It runs and is billed.",
+            "PAST_DUE": "Its payments failed; it goes on being billed.",
+            "PAUSED": "No base fee counts; usage does.",
+            "CANCELED": "It has ended.",
+        },
+    ),
+    (
+        plan.BillingTiming,
+        {
+            "IN_ADVANCE": "The base fee of a period as it begins, usage once it has ended.",
+            "IN_ARREARS": "Base fee and usage once the period has ended.",
+        },
+    ),
+    (
+        usage.UsageVerdict,
+        {
+            "DUPLICATE": "Counted before: nothing was added.",
+            "UNMATCHED": "Stored, and waiting for the customer or meter that it names to exist.",
+            "REJECTED": "Not stored: see message.",
+        },
+    ),
+):
+    for _value in cast("Any", _enum).__strawberry_definition__.values:
+        _value.description = _descriptions.get(_value.name)
 
 Aggregation = usage.Aggregation
 BillingReason = invoice.BillingReason
