@@ -39,8 +39,8 @@ ORGANIZATION_UPDATES = (
     " updated_at"
 )
 SUBSCRIPTION_UPDATES = (
-    "billed_until, billing_anchor, cancel_at, cancel_reason, cancel_requested_at, due_at, ended_at, metadata, past_due_at,"
-    " paused_at, plan_id, quantity, resumes_at, status, updated_at, version"
+    "billed_until, billing_anchor, cancel_at, cancel_reason, cancel_requested_at, due_at, ended_at, metadata,"
+    " past_due_at, paused_at, plan_id, quantity, resumes_at, status, updated_at, version"
 )
 
 # fmt: off

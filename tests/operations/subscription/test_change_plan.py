@@ -387,7 +387,7 @@ async def test_a_change_while_paused(caller: Caller, suffix: str, expected: Told
     ],
 )
 async def test_a_change_without_money_and_then_one_with(caller: Caller, suffix: str, expected: Told) -> None:
-    """Pro from 11 May by NONE, so at Basic's fee; two seats from the 21st by PRORATE_NOW: that fee counts from there."""
+    """Pro from 11 May by NONE, at Basic's fee; two seats from the 21st by PRORATE_NOW: that fee counts from there."""
     subscription_id = await subscription(caller, f"basic{suffix}")
     await use(caller, 5)
     await advance(caller, "2026-05-11T00:00:00Z")
@@ -401,7 +401,7 @@ async def test_a_change_without_money_and_then_one_with(caller: Caller, suffix: 
 
 @pytest.mark.parametrize("proration", ["PRORATE_NOW", "PRORATE_NEXT", "NONE"])
 async def test_a_change_while_trialing_to_a_plan_with_another_interval(caller: Caller, proration: str) -> None:
-    """The trial lasts as it was promised; then the new plan's weeks begin, in its timing, and the old one costs nothing."""
+    """The trial lasts as promised; then the new plan's weeks begin, in its timing, and the old one costs nothing."""
     await plan(caller, "tried", 9300, trialDays=14)
     await plan(caller, "weekly", 700, interval="WEEK", timing="IN_ADVANCE")
     subscription_id = await subscription(caller, "tried")
