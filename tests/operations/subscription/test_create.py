@@ -279,7 +279,7 @@ async def test_only_what_begins_now_in_advance_is_billed_at_once(
 async def test_the_next_run_bills_the_past_each_missed_period_once(
     tester: Caller, timing: str, expected: list[Any]
 ) -> None:
-    """Begun two months ago: an invoice for each period, in order, with the usage of each; then nothing more."""
+    """E12: begun two months ago, an invoice for each period, in order, with the usage of each; then nothing more."""
     await meter(tester)
     await plan(tester, "pro", 3100, soft_quota("calls"), timing=timing)
     made = await tester.change(
