@@ -22,7 +22,7 @@ from tests.operations.steps import (
     soft_quota,
     subscription,
 )
-from tests.stories.telling import advance, invoices, told
+from tests.stories.telling import advance, invoices, statement, told
 
 MAY, JUNE, JULY = "2026-05-01 > 2026-06-01", "2026-06-01 > 2026-07-01", "2026-07-01 > 2026-08-01"
 SELECT = "subscription { status version quantity plan { key version } currentPeriod { start end } } invoice { number }"
@@ -140,6 +140,43 @@ async def test_a_downgrade(caller: Caller, suffix: str, expected: Told) -> None:
     await use(caller, 7)
     await advance(caller, "2026-07-01T00:00:00Z")
     assert told(await invoices(caller)) == expected
+
+
+async def test_a_downgrade_that_is_settled_at_once_is_the_customers_credit(caller: Caller) -> None:
+    """In advance, 21 days of Pro come back and 21 of Basic are charged: an invoice below 0, which pays on the next."""
+    subscription_id = await subscription(caller, "pro-early")
+    await advance(caller, "2026-05-11T00:00:00Z")
+    await change(caller, subscription_id, "basic-early", proration="PRORATE_NOW")
+    await advance(caller, "2026-06-01T00:00:00Z")
+    found = await invoices(caller)
+    assert told(found) == [
+        ("PERIOD", MAY, [("BASE_FEE", 18600)]),
+        ("PLAN_CHANGE", "2026-05-11 > 2026-06-01", [("PRORATION", -12600), ("PRORATION", 6300)]),
+        ("PERIOD", JUNE, [("BASE_FEE", 9300), ("USAGE", 0), ("USAGE", 0)]),
+    ]
+    assert [(invoice["status"], invoice["total"]["amount"]) for invoice in found] == [
+        ("FINALIZED", 18600),
+        ("PAID", -6300),
+        ("FINALIZED", 9300),
+    ]
+    assert await statement(caller) == [("CHARGE", 18600, 18600), ("CREDIT", -6300, 12300), ("CHARGE", 9300, 21600)]
+
+
+async def test_a_change_while_paused_that_is_settled_at_once(caller: Caller) -> None:
+    """What the pause has saved by now is credited with it; what it goes on to save, on the next invoice."""
+    subscription_id = await subscription(caller, "basic-early")
+    await advance(caller, "2026-05-11T00:00:00Z")
+    paused = {"subscriptionId": subscription_id, "resumesAt": "2026-05-26T00:00:00Z"}
+    await caller.change("subscriptionPause", paused, "subscription { status }")
+    await advance(caller, "2026-05-21T00:00:00Z")
+    await change(caller, subscription_id, "pro-early", proration="PRORATE_NOW")
+    await caller.change("subscriptionResume", {"subscriptionId": subscription_id}, "subscription { status }")
+    await advance(caller, "2026-06-01T00:00:00Z")
+    assert told(await invoices(caller)) == [
+        ("PERIOD", MAY, [("BASE_FEE", 9300)]),
+        ("PLAN_CHANGE", "2026-05-21 > 2026-06-01", [("PRORATION", -6300), ("PRORATION", 3600)]),
+        ("PERIOD", JUNE, [("BASE_FEE", 18600), ("PRORATION", 3000), ("USAGE", 0), ("USAGE", 0)]),
+    ]
 
 
 @pytest.mark.parametrize(
