@@ -77,16 +77,16 @@ class Billing:
         self._fates: Iterator[Fate] = chain(Fate, story.dealt(FATES))
 
     def expect(self, contract: Contract) -> None:
-        """Bill a contract's next period in the night after it ends."""
+        """Bill a contract's next period in the night after it ends, or after it begins."""
         period = contract.next_period()
         if period is not None:
-            at = self._story.billing_night(period.end)
+            at = self._story.billing_night(contract.due_at(period))
             self._story.at(at, partial(self.bill, contract), of=contract.client)
 
     def bill(self, contract: Contract, at: datetime) -> Deed | None:
-        """Bill the period that ended, where there is one, and expect the next."""
+        """Bill the period that is due, where there is one, and expect the next."""
         story, period = self._story, contract.next_period()
-        if period is None or period.end > at:
+        if period is None or contract.due_at(period) > at:
             return None
         contract.billed_until = period.end
         self.expect(contract)
@@ -142,6 +142,12 @@ class Billing:
             await adjust_ledger(story.tenant(at), adjustment)
 
         return adjust
+
+    def thank(self, client: Client, at: datetime) -> Deed:
+        """Give a customer a bonus, likely more than it owes."""
+        prices, currency = self._story.company.prices, self._story.company.currency
+        bonus = Adjustment(client.id, -prices.enterprise_a_year // 4, currency, "Bonus of the year", None, None, None)
+        return partial(self._adjust, bonus, at)
 
     def collect(self, bill: Bill, fate: Fate, at: datetime) -> None:
         """Let an invoice that was finalized at that instant meet its fate."""
@@ -245,6 +251,9 @@ class Billing:
         adjustment = Adjustment(
             invoice.customer_id, -invoice.total_minor, invoice.currency, why, invoice.id, None, None
         )
+        await adjust_ledger(self._story.tenant(at), adjustment)
+
+    async def _adjust(self, adjustment: Adjustment, at: datetime) -> None:
         await adjust_ledger(self._story.tenant(at), adjustment)
 
     async def _read(self, bill: Bill, at: datetime) -> Invoice:

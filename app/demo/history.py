@@ -7,20 +7,20 @@ from functools import partial
 from typing import Final
 from uuid import UUID
 
-from app.demo.billing import Bill, Billing, Fate
+from app.demo.billing import Billing
 from app.demo.names import invented_customers
-from app.demo.price_list import BUSINESS, ENTERPRISE, MEASURES, TEAM, Offer, offers
+from app.demo.price_list import ENTERPRISE, MEASURES, SOLO, TEAM, Offer, offers
 from app.demo.story import Client, Contract, Deed, Story, in_turn
+from app.demo.turn import Turns
 from app.demo.usage import Usage
+from app.domain.period import Interval, boundary
 from app.domain.subscription import CancelTiming
 from app.operations.customer.create import NewCustomer, create_customer
-from app.operations.customer.update import update_customer
 from app.operations.meter.create import create_meter
 from app.operations.organization.update import update_organization
 from app.operations.plan.archive import archive_plan
 from app.operations.plan.create import create_plan
 from app.operations.plan.publish import publish_plan
-from app.operations.subscription.cancel import Cancellation, cancel_subscription
 from app.operations.subscription.create import NewSubscription, create_subscription
 
 
@@ -33,34 +33,14 @@ class Start(Enum):
     TODAY_BY_MONTH_END = auto()
 
 
-class Turn(Enum):
-    """What a customer does one day."""
-
-    STAYS = auto()
-    LEAVES_AT_ONCE = auto()
-    LEAVES_AT_PERIOD_END = auto()
-    LEAVES_ON_A_DAY = auto()
-    OUTGROWS_ITS_PLAN = auto()
-    CHANGES_MAILBOX = auto()
-
-
 _STARTS: Final = (
     *[Start.AT_ONCE] * 4,
     *[Start.TODAY] * 7,
     *[Start.TODAY_BY_CALENDAR_MONTH] * 2,
     *[Start.TODAY_BY_MONTH_END] * 3,
 )
-_TURNS: Final = (
-    *[Turn.STAYS] * 16,
-    Turn.LEAVES_AT_ONCE,
-    Turn.LEAVES_AT_PERIOD_END,
-    Turn.LEAVES_AT_PERIOD_END,
-    Turn.LEAVES_ON_A_DAY,
-    Turn.OUTGROWS_ITS_PLAN,
-    Turn.OUTGROWS_ITS_PLAN,
-    Turn.CHANGES_MAILBOX,
-)
-_WHY_LEAVE: Final = ("Budget was cut", "Changed to another product", "Project is over", "Merged with another company")
+_TRY_EVERY: Final = 12
+"""Of how many customers one begins with a trial; so does the last one, who is still at it."""
 
 _SETTLING_IN: Final = timedelta(days=12)
 """In how many days after the opening those come who are with the company from the start."""
@@ -82,7 +62,7 @@ class History:
         self._usage = Usage(story)
         self._offers = offers(story.company.prices)
         self._starts: Iterator[Start] = story.dealt(_STARTS)
-        self._turns: Iterator[Turn] = story.dealt(_TURNS)
+        self._turns = Turns(story, self._billing, self._offers)
         self._project_clients: list[Client] = []
         self._plan_ids: dict[Offer, UUID] = {}
 
@@ -132,7 +112,8 @@ class History:
                 after = _SETTLING_IN + later * ((index - early) / (count - early))
             arrival = story.opening + timedelta(seconds=int(after.total_seconds()))
             client = Client(customer.external_id)
-            story.at(story.office_hour(arrival), partial(self._arrive, customer, client), of=client)
+            tries = index % _TRY_EVERY == 5 or index == count - 1
+            story.at(story.office_hour(arrival), partial(self._arrive, customer, client, tries=tries), of=client)
 
     def _plan_office_work(self) -> None:
         """What happens all year long without the nightly run, and a little of everything in the last days."""
@@ -146,7 +127,12 @@ class History:
         for hours in (31, 52, 75):
             story.at(story.now - timedelta(hours=hours), partial(self._project, drafted_only=True), of=None)
         for hours, timing in ((20, CancelTiming.PERIOD_END), (44, CancelTiming.AT), (70, CancelTiming.PERIOD_END)):
-            story.at(story.now - timedelta(hours=hours), partial(self._give_notice, timing), of=None)
+            story.at(story.now - timedelta(hours=hours), partial(self._turns.give_notice, timing), of=None)
+        for hours in (26, 63):
+            story.at(story.now - timedelta(hours=hours), self._turns.rest, of=None)
+        story.at(story.now - timedelta(hours=49), self._thank, of=None)
+        for share in (0.55, 0.8, 0.94):
+            story.at(story.midnight(story.local_day(story.moment(share))), self._turns.grow, of=None)
 
     def _offer(self, offer: Offer, at: datetime) -> Deed:
         story = self._story
@@ -172,20 +158,24 @@ class History:
 
         return create
 
-    def _arrive(self, customer: NewCustomer, client: Client, at: datetime) -> Deed:
+    def _arrive(self, customer: NewCustomer, client: Client, at: datetime, *, tries: bool) -> Deed:
         """A customer comes, chooses a plan, and one day perhaps does something about it."""
         story = self._story
         share = story.share(at)
         open_offers = [offer for offer in self._offers if offer.is_open(share)]
         (offer,) = story.random.choices(open_offers, weights=[offer.popularity for offer in open_offers])
+        if tries:
+            offer = next(offer for offer in open_offers if offer.plan.key == SOLO)
         started_at, anchor = self._start(offer, at)
         contract, subscribe = self._subscribe(client, offer, at, started_at=started_at, anchor=anchor)
-        self._plan_turn(contract, at)
+        self._turns.expect(contract, at)
         return in_turn(self._create(customer, client, at), subscribe)
 
     def _start(self, offer: Offer, at: datetime) -> tuple[datetime, datetime | None]:
         story = self._story
         day = story.local_day(at)
+        if offer.plan.trial_days:
+            return at, boundary(at, Interval.DAY, 1, offer.plan.trial_days, story.zone)
         start = Start.TODAY if offer.plan.key == ENTERPRISE else next(self._starts)
         match start:
             case Start.AT_ONCE:
@@ -213,69 +203,6 @@ class History:
 
         return contract, subscribe
 
-    def _plan_turn(self, contract: Contract, at: datetime) -> None:
-        story, client = self._story, contract.client
-        turn = next(self._turns)
-        then = story.office_hour_after(at, 40, 300)
-        match turn:
-            case Turn.LEAVES_AT_ONCE:
-                story.at(then, partial(self._leave, contract, CancelTiming.NOW), of=client)
-            case Turn.LEAVES_AT_PERIOD_END:
-                story.at(then, partial(self._leave, contract, CancelTiming.PERIOD_END), of=client)
-            case Turn.LEAVES_ON_A_DAY:
-                story.at(then, partial(self._leave, contract, CancelTiming.AT), of=client)
-            case Turn.OUTGROWS_ITS_PLAN if contract.offer.plan.key == TEAM:
-                story.at(then, partial(self._outgrow, contract), of=client)
-            case Turn.CHANGES_MAILBOX:
-                story.at(then, partial(self._change_mailbox, client), of=client)
-            case _:
-                pass
-
-    def _leave(self, contract: Contract, timing: CancelTiming, at: datetime) -> Deed | None:
-        """Cancel: now, which bills the last part at once, or later, which the nightly run bills."""
-        story = self._story
-        if contract.ends_at is not None:
-            return None
-        due = self._billing.bill(contract, at) if timing is CancelTiming.NOW else None
-        contract.ends_at = self._end(contract, timing, at)
-        bill = Bill(contract.client)
-        if timing is CancelTiming.NOW:
-            contract.billed_until = at
-            self._billing.collect(bill, Fate.NEVER if contract.is_free else Fate.PROMPT, at)
-        else:
-            self._billing.expect(contract)
-        day = contract.ends_at if timing is CancelTiming.AT else None
-        cancellation = Cancellation(timing, day, story.random.choice(_WHY_LEAVE), expected_version=None)
-
-        async def cancel() -> None:
-            bill.id = await cancel_subscription(story.tenant(at), contract.id, cancellation)
-
-        return in_turn(due, cancel)
-
-    def _end(self, contract: Contract, timing: CancelTiming, at: datetime) -> datetime:
-        match timing:
-            case CancelTiming.NOW:
-                return at
-            case CancelTiming.PERIOD_END:
-                return contract.whole_period(at).end
-            case CancelTiming.AT:
-                return self._story.midnight(
-                    self._story.local_day(at) + timedelta(days=self._story.random.randint(9, 40))
-                )
-
-    def _outgrow(self, contract: Contract, at: datetime) -> Deed | None:
-        """Go on with the Business plan where the period of the Team plan ends."""
-        leave = self._leave(contract, CancelTiming.PERIOD_END, at)
-        if leave is None or contract.ends_at is None:
-            return None
-        business = next(offer for offer in self._offers if offer.plan.key == BUSINESS)
-        _, subscribe = self._subscribe(contract.client, business, at, started_at=contract.ends_at, anchor=None)
-        return in_turn(leave, subscribe)
-
-    def _change_mailbox(self, client: Client, at: datetime) -> Deed:
-        mailbox = f"ap.{client.external_id or 'team'}@example.org".lower()
-        return lambda: update_customer(self._story.tenant(at), client.id, {"email": mailbox})
-
     def _project(self, at: datetime, *, drafted_only: bool = False) -> Deed | None:
         random = self._story.random
         clients = self._project_clients if random.random() < 0.5 else []
@@ -285,26 +212,16 @@ class History:
         return self._billing.bill_by_hand(random.choice(clients), at, drafted_only=drafted_only)
 
     def _adjust(self, at: datetime) -> Deed | None:
-        contract = self._any_contract()
+        contract = self._turns.any_contract()
         return None if contract is None else self._billing.adjust(contract.client, at)
 
+    def _thank(self, at: datetime) -> Deed | None:
+        contract = self._turns.any_contract(staying_at=at)
+        return None if contract is None else self._billing.thank(contract.client, at)
+
     def _favour(self, at: datetime) -> Deed | None:
-        contract = self._any_contract()
+        contract = self._turns.any_contract()
         return None if contract is None else self._billing.bill_for_nothing(contract.client, at)
-
-    def _give_notice(self, timing: CancelTiming, at: datetime) -> Deed | None:
-        """Somebody says these days that it will leave."""
-        contract = self._any_contract(staying_at=at)
-        return None if contract is None else self._leave(contract, timing, at)
-
-    def _any_contract(self, staying_at: datetime | None = None) -> Contract | None:
-        """A contract by chance; one that began by then and has no end, where that is asked for."""
-        contracts = [
-            contract
-            for contract in self._story.contracts
-            if staying_at is None or (contract.ends_at is None and contract.started_at < staying_at)
-        ]
-        return self._story.random.choice(contracts) if contracts else None
 
 
 def _evenly(count: int) -> Iterator[float]:

@@ -1,7 +1,7 @@
 """What the companies of the demo sell: documents made of templates, with machine reading, by seat and by use."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Final
 
@@ -12,7 +12,8 @@ from app.domain.usage import Aggregation
 from app.operations.meter.create import NewMeter
 from app.operations.plan.create import NewFeature, NewPlan
 
-COMMUNITY, TEAM, BUSINESS, METERED, ENTERPRISE = "community", "team", "business", "metered", "enterprise"
+COMMUNITY, SOLO, TEAM, BUSINESS = "community", "solo", "team", "business"
+METERED, ENTERPRISE = "metered", "enterprise"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +121,7 @@ def offers(prices: Prices) -> tuple[Offer, ...]:
     by_enterprise = (DOCUMENTS, 52_000), (USERS, 60), (CONNECTIONS, 9)
     return (
         Offer(_community(prices), 2, uses=((DOCUMENTS, 220),)),
+        Offer(_solo(prices), 0, uses=((DOCUMENTS, 450),)),
         Offer(_team_before(prices), 14, seats=(2, 28), archived=0.4, uses=by_team),
         Offer(_business(prices), 7, uses=by_business),
         Offer(_pay_as_you_go(prices), 6, uses=by_meter),
@@ -138,6 +140,18 @@ def _community(prices: Prices) -> NewPlan:
         0,
         [_hard_quota(DOCUMENTS, "Documents", 500), _boolean("watermark", "Watermark on documents")],
     )
+
+
+def _solo(prices: Prices) -> NewPlan:
+    plan = _plan(
+        SOLO,
+        "Solo",
+        "For one person: two weeks to try it, then paid in advance.",
+        prices.currency,
+        prices.team,
+        [_quota(DOCUMENTS, "Documents", 400, _each(prices.document))],
+    )
+    return replace(plan, timing=BillingTiming.IN_ADVANCE, trial_days=14)
 
 
 def _team_before(prices: Prices) -> NewPlan:

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from app.demo.company import Company
 from app.demo.price_list import Offer
 from app.domain.period import Period, period_at
+from app.domain.plan import BillingTiming
 from app.store.tables.organization import Mode
 from app.store.tenancy import Actor, Database, TenantDatabase
 
@@ -40,7 +41,11 @@ class Client:
 
 @dataclass(slots=True, eq=False)
 class Contract:
-    """A subscription as the story knows it. `size` is how much it uses: 1 is usual."""
+    """A subscription as the story knows it. `size` is how much it uses: 1 is usual.
+
+    What it is billed for begins with the anchor where it begins with a trial. Once it has outgrown its offer it has
+    another one, from a midnight on.
+    """
 
     client: Client
     offer: Offer
@@ -49,11 +54,30 @@ class Contract:
     anchor: datetime
     zone: ZoneInfo
     ends_at: datetime | None = None
+    outgrown: tuple[datetime, Offer] | None = None
+    paused_until: datetime | None = None
     id: UUID = field(init=False)
     billed_until: datetime = field(init=False)
 
     def __post_init__(self) -> None:
-        self.billed_until = self.started_at
+        self.billed_until = self.anchor if self.offer.plan.trial_days else self.started_at
+
+    @property
+    def is_paid_in_advance(self) -> bool:
+        """Whether a period is billed as it begins."""
+        return self.offer.plan.timing is BillingTiming.IN_ADVANCE
+
+    def is_paused_at(self, instant: datetime) -> bool:
+        """Whether it rests at an instant."""
+        return self.paused_until is not None and instant < self.paused_until
+
+    def offer_at(self, instant: datetime) -> Offer:
+        """What it is on at an instant."""
+        return self.outgrown[1] if self.outgrown is not None and self.outgrown[0] <= instant else self.offer
+
+    def due_at(self, period: Period) -> datetime:
+        """When a period is billed."""
+        return period.start if self.is_paid_in_advance else period.end
 
     @property
     def is_free(self) -> bool:

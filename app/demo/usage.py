@@ -74,7 +74,7 @@ class Usage:
         ended = contract.ends_at is not None and contract.ends_at < day.ends_at
         if ended or contract.started_at >= day.ends_at:
             return
-        for measure, uses in contract.offer.uses:
+        for measure, uses in contract.offer_at(day.starts_at).uses:
             yield from self._events(contract, measure, uses, day)
 
     def _events(self, contract: Contract, measure: Measure, uses: float, day: Day) -> Iterator[NewEvent]:

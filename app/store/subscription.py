@@ -61,15 +61,6 @@ _LOCK_DUE: Final = Query(
     order by due_at, id limit :limit for update skip locked
     """
 )
-_DUE: Final = subscriptions.query(
-    subscriptions.select(
-        subscriptions.c.due_at <= parameter("until", sa.DateTime(timezone=True)),
-        subscriptions.c.id != sa.all_(parameter("but", sa.ARRAY(sa.Uuid))),
-    )
-    .order_by(subscriptions.c.due_at, subscriptions.c.id)
-    .limit(parameter("limit", sa.BigInteger))
-    .with_for_update(skip_locked=True)
-)
 _DUE: Final = Query(
     """
     select count(*), min(due_at) from subscriptions

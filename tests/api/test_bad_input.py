@@ -384,6 +384,7 @@ NOT_PROPERTIES = [
 MINOR = ("ledgerAdjust", {"currency": "USD", "description": "x"}, "amount")
 DECIMAL = ("invoiceLineItemAdd", {"invoiceId": "x", "description": "x"}, "unitPrice")
 INSTANT = ("subscriptionCreate", {"planKey": "pro"}, "startAt")
+SEATS = ("subscriptionChangePlan", {"subscriptionId": "x", "planKey": "pro"}, "quantity")
 CURRENCY = ("customerCreate", {"name": "x"}, "currency")
 ZONE = ("organizationUpdate", {}, "timeZone")
 METADATA = ("customerCreate", {"name": "x"}, "metadata")
@@ -392,6 +393,11 @@ WRONG = [
     *((*MINOR, value) for value in NOT_MINOR),
     *((*DECIMAL, value) for value in NOT_DECIMAL),
     *((*INSTANT, value) for value in NOT_INSTANT),
+    *(("testClockAdvance", {}, "to", value) for value in [*NOT_INSTANT, None]),
+    *(("billingRun", {}, "until", value) for value in NOT_INSTANT[:6]),
+    *(("subscriptionPause", {"subscriptionId": "x"}, "resumesAt", value) for value in NOT_INSTANT[:6]),
+    *((*SEATS, value) for value in [1.5, 2**31, -(2**31) - 1, True, "7", []]),
+    *((*SEATS[:2], "proration", value) for value in ["prorate_now", "LATER", 1, True, None]),
     *((*CURRENCY, value) for value in NOT_CURRENCY),
     *(("customerCreate", {"name": "x"}, "address", {"country": value}) for value in NOT_COUNTRY),
     *((*ZONE, value) for value in NOT_ZONE),

@@ -40,6 +40,7 @@ class World:
     draft_plan: str
     active_plan: str
     subscription: str
+    paused: str
     draft: str
     line: str
     finalized: str
@@ -63,7 +64,17 @@ INPUTS: dict[str, Inputs] = {
     "planPublish": lambda w: {"planId": w.draft_plan},
     "planArchive": lambda w: {"planId": w.active_plan},
     "subscriptionCreate": lambda w: {"planKey": "pro", "customerId": w.customer, "quantity": 3},
+    "subscriptionChangePlan": lambda w: {
+        "subscriptionId": w.subscription,
+        "planKey": "pro",
+        "quantity": 5,
+        "proration": "PRORATE_NOW",
+    },
+    "subscriptionPause": lambda w: {"subscriptionId": w.subscription, "resumesAt": "2026-06-01T00:00:00Z"},
+    "subscriptionResume": lambda w: {"subscriptionId": w.paused},
     "subscriptionCancel": lambda w: {"subscriptionId": w.subscription, "timing": "NOW", "reason": "grue"},
+    "billingRun": lambda _: {"until": "2026-05-14T00:00:00Z"},
+    "testClockAdvance": lambda _: {"to": "2026-08-01T00:00:00Z"},
     "usageRecord": lambda _: {
         "events": [
             {"eventId": "new", "meter": "calls", "quantity": "7"},
@@ -93,7 +104,12 @@ REFUSED: dict[str, Inputs] = {
     "planPublish": lambda w: {"planId": w.active_plan},
     "planArchive": lambda w: {"planId": w.draft_plan},
     "subscriptionCreate": lambda w: {"planKey": "pro", "customerId": w.customer, "quantity": 0},
+    "subscriptionChangePlan": lambda w: {"subscriptionId": w.subscription, "planKey": "pro"},
+    "subscriptionPause": lambda w: {"subscriptionId": w.subscription, "resumesAt": "2026-05-20T00:00:00Z"},
+    "subscriptionResume": lambda w: {"subscriptionId": w.subscription},
     "subscriptionCancel": lambda w: {"subscriptionId": w.subscription, "timing": "NOW", "expectedVersion": 7},
+    "billingRun": lambda _: {"until": "2026-05-20T00:00:01Z"},
+    "testClockAdvance": lambda _: {"to": "2026-05-20T00:00:00Z"},
     "usageRecord": lambda _: {"events": [{"eventId": f"e-{n}", "meter": "calls"} for n in range(1001)]},
     "invoiceGenerate": lambda w: {"subscriptionId": w.subscription, "customerId": w.customer},
     "invoiceLineItemAdd": lambda w: {"invoiceId": w.finalized, "description": "More", "unitPrice": "1"},
@@ -123,12 +139,22 @@ async def world(founder: Founder) -> World:
     customer_id = await customer(tester)
     await customer(tester, externalId="taken")
     subscription_id = await subscription(tester, startAt="2026-05-13T00:00:00Z")
+    paused_id = await subscription(tester, startAt="2026-04-13T00:00:00Z")
+    await tester.change("subscriptionPause", {"subscriptionId": paused_id}, "subscription { id }")
     await send(tester, {"meter": "calls"}, {"meter": "later"}, {"meter": "calls", "externalCustomerId": "waited-for"})
     draft_id = await draft(tester, 700)
     read = "query($id: ID!) { invoice(id: $id) { lineItems { id } } }"
     line_id = (await tester.data(read, id=draft_id))["invoice"]["lineItems"][0]["id"]
     return World(
-        tester, customer_id, draft_plan, active, subscription_id, draft_id, line_id, await finalized(tester, 777)
+        tester,
+        customer_id,
+        draft_plan,
+        active,
+        subscription_id,
+        paused_id,
+        draft_id,
+        line_id,
+        await finalized(tester, 777),
     )
 
 

@@ -9,7 +9,9 @@ from graphql import OperationDefinitionNode, build_schema, parse, validate
 
 from app.api.graphiql import Example, graphiql_examples
 from app.api.schema import schema
-from tests.caller import Caller
+from app.store.tables.organization import Mode
+from tests.caller import Caller, Founder
+from tests.operations.steps import instant
 
 EXAMPLES = graphiql_examples()
 
@@ -20,8 +22,12 @@ def test_an_example_is_valid(example: Example) -> None:
     assert validate(build_schema(schema.as_str()), parse(example.query)) == []
 
 
-async def test_the_examples_run_one_after_the_other(owner: Caller) -> None:
-    """The partner's steps take the ids that the steps before gave; nothing is refused, nothing fails."""
+async def test_the_examples_run_one_after_the_other(founder: Founder) -> None:
+    """The partner's steps take the ids that the steps before gave; nothing is refused, nothing fails.
+
+    In a TEST organization: one of them moves the clock.
+    """
+    owner = await founder.organization(mode=Mode.TEST, test_clock=instant("2026-05-20T00:00:00Z"))
     ids: dict[str, str] = {}
     for example in EXAMPLES:
         for definition in parse(example.query).definitions:

@@ -113,7 +113,7 @@ class TestExamples:
                 assert definition.loc is not None
                 assert lines[definition.loc.start_token.line - 2].startswith("#"), definition.name.value
                 names.append(definition.name.value)
-        assert len(names) == len(set(names)) == 13
+        assert len(names) == len(set(names)) == 15
 
     def test_variables_are_those_of_the_operations(self) -> None:
         """The variables beside an example are the ones that its operations declare, no more and no fewer."""

@@ -37,10 +37,10 @@ DASHBOARD = """query Dashboard($invoices: Int!) {
       invoice { number } } } } } }
 }"""
 
-STATEMENTS = 20
-"""organization, total balances, subscriptions (page, count), clock, subscriptions by id, plans and features (twice
-each: for what is shown, and for the current periods), meters, invoices (page, count), lines, entries (page, count),
-the entries' invoices, customers, balances: 20."""
+STATEMENTS = 22
+"""organization, total balances, subscriptions (page, count), clock, subscriptions by id with their phases and
+pauses, plans and features (twice each: for what is shown, and for the current periods), meters, invoices (page, count),
+lines, entries (page, count), the entries' invoices, customers, balances: 22."""
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +106,28 @@ async def test_a_dashboard_takes_the_same_statements_for_5_and_for_50_invoices(
     assert all(line["explanation"]["plan"]["key"] == "pro" for line in lines)
     assert all(edge["node"]["ledgerEntries"]["totalCount"] == 1 for edge in many.data["invoices"]["edges"])
     assert (few.statements, many.statements) == (STATEMENTS, STATEMENTS)
+
+
+UPCOMING = """query($first: Int!) {
+  subscriptions(first: $first) { nodes { upcomingInvoice { total { amount } } currentPeriod { end } } } }"""
+
+
+async def test_upcoming_invoices_take_the_same_statements_for_5_and_for_50_subscriptions(
+    database: Database, founder: Founder
+) -> None:
+    """K3: what each would be billed is counted and priced together; the clock, the subscriptions with their phases,
+    pauses, plans and features once more for their periods."""
+    caller = await founder.organization(mode=Mode.TEST, test_clock=instant("2026-05-20T00:00:00Z"))
+    await meter(caller)
+    await plan(caller, "pro", 3100, soft_quota("calls"))
+    for number in range(50):
+        subscription_id = await subscription(caller, startAt=f"2026-05-{number % 19 + 1:02}T00:00:00Z")
+        await send(caller, {"eventId": subscription_id, "meter": "calls", "subscriptionId": subscription_id})
+    few = await execute(database, caller, UPCOMING, first=5)
+    many = await execute(database, caller, UPCOMING, first=50)
+    totals = [node["upcomingInvoice"]["total"]["amount"] for node in many.data["subscriptions"]["nodes"]]
+    assert (len(few.data["subscriptions"]["nodes"]), totals) == (5, [3101] * 50)
+    assert (few.statements, many.statements) == (16, 16)
 
 
 @pytest.mark.parametrize(

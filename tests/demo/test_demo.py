@@ -119,7 +119,8 @@ async def test_invoice_numbers_are_gapless_and_follow_the_instants(demo: Demo):
 
 async def test_what_a_subscription_lived_is_billed_once_and_without_a_gap(demo: Demo):
     rows = await demo.administrator.fetch(
-        "select s.id, s.started_at, i.period_start, i.period_end from subscriptions s join invoices i"
+        "select s.id, coalesce(s.trial_end, s.started_at) as started_at, i.period_start, i.period_end"
+        " from subscriptions s join invoices i"
         " on i.organization_id = s.organization_id and i.subscription_id = s.id and i.status <> 'VOID'"
         " order by s.id, i.period_start"
     )
@@ -134,6 +135,18 @@ async def test_what_a_subscription_lived_is_billed_once_and_without_a_gap(demo: 
         "   and i.period_end >= least(s.cancel_at, now() - interval '33 days'))"
     )
     assert behind == 0
+
+
+async def test_subscriptions_try_grow_and_rest(demo: Demo):
+    """Some began with a trial and pay in advance, some changed their plan in mid-period, some are paused."""
+    found = await demo.by_organization("t.trial_end, t.resumes_at > now() as rests", "subscriptions")
+    everyone = [row for rows in found.values() for row in rows]
+    assert any(row["trial_end"] is not None for row in everyone)
+    assert any(row["rests"] for row in everyone)
+    phases = await demo.administrator.fetchval("select count(*) from subscription_phases where number > 1")
+    assert phases > 0
+    kinds = await demo.administrator.fetch("select distinct kind from invoice_line_items where kind = 'PRORATION'")
+    assert len(kinds) == 1
 
 
 async def test_a_receivable_keeps_the_sum_of_its_entries(demo: Demo):

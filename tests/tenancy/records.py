@@ -40,6 +40,7 @@ class Records:
     draft_plan: str
     subscription: str
     billed_subscription: str
+    paused_subscription: str
     usage_event: str
     event_id: str
     source: str
@@ -86,6 +87,8 @@ async def full_organization(founder: Founder, database: Database, mark: str, *, 
     seat = {"planKey": plan["key"], "customerId": customer_id, "metadata": {"note": f"{mark} seat"}}
     subscription = await _made(owner, "subscriptionCreate", seat, "subscription")
     billed_subscription = await _made(owner, "subscriptionCreate", seat, "subscription")
+    paused_subscription = await _made(owner, "subscriptionCreate", seat, "subscription")
+    await owner.change("subscriptionPause", {"subscriptionId": paused_subscription}, "subscription { id }")
     await _use(owner, mark, meter["key"], customer["externalId"])
     paid = await _manual_invoice(owner, mark, amount, customer_id)
     await owner.change("invoiceFinalize", {"invoiceId": paid}, "invoice { id }")
@@ -134,6 +137,7 @@ async def full_organization(founder: Founder, database: Database, mark: str, *, 
         draft_plan=draft_plan,
         subscription=subscription,
         billed_subscription=billed_subscription,
+        paused_subscription=paused_subscription,
         usage_event=found["usageEvents"]["nodes"][0]["id"],
         event_id=found["usageEvents"]["nodes"][0]["eventId"],
         source=found["usageEvents"]["nodes"][0]["source"],

@@ -31,15 +31,16 @@ FOREIGN_KEYS_ACROSS_TENANTS = {
 NO_ACTION = "aa"
 
 INVOICE_UPDATES = (
-    "amount_paid_minor, discount_minor, due_at, finalized_at, metadata, notes, number, paid_at, payment_state, status,"
-    " subtotal_minor, tax_minor, total_minor, updated_at, version, voided_at"
+    "amount_paid_minor, covers, discount_minor, due_at, finalized_at, metadata, notes, number, paid_at, payment_state,"
+    " status, subtotal_minor, tax_minor, total_minor, updated_at, version, voided_at"
 )
 ORGANIZATION_UPDATES = (
     "address, doing_business_as, legal_document, legal_name, metadata, next_billing_run_at, test_clock, time_zone,"
     " updated_at"
 )
 SUBSCRIPTION_UPDATES = (
-    "cancel_at, cancel_reason, cancel_requested_at, ended_at, metadata, quantity, status, updated_at, version"
+    "billed_until, billing_anchor, cancel_at, cancel_reason, cancel_requested_at, due_at, ended_at, metadata,"
+    " past_due_at, paused_at, plan_id, quantity, resumes_at, status, updated_at, version"
 )
 
 # fmt: off
@@ -61,6 +62,8 @@ GRANTS: dict[tuple[str, str], tuple[str, str]] = {
     (APP, "organizations"):              ("INSERT, SELECT", ORGANIZATION_UPDATES),
     (APP, "plan_features"):              ("INSERT, SELECT", ""),
     (APP, "plans"):                      ("INSERT, SELECT", "status"),
+    (APP, "subscription_pauses"):        ("INSERT, SELECT", "ends_at"),
+    (APP, "subscription_phases"):        ("INSERT, SELECT", "ends_at"),
     (APP, "subscriptions"):              ("INSERT, SELECT", SUBSCRIPTION_UPDATES),
     (APP, "unmatched_usage_events"):     ("DELETE, INSERT, SELECT", ""),
     (APP, "usage_events"):               ("INSERT, SELECT", ""),

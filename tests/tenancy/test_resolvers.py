@@ -45,7 +45,7 @@ from app.api.loaders.loader import CountUnder, ForeignRow, Loaders, PageUnder, T
 from app.api.loaders.meter import MeterByKeyLoader, MeterLoader
 from app.api.loaders.organization import OrganizationLoader
 from app.api.loaders.plan import PlanFeaturesLoader, PlanLoader
-from app.api.loaders.subscription import CurrentPeriodLoader, SubscriptionLoader
+from app.api.loaders.subscription import CurrentPeriodLoader, SubscriptionLoader, UpcomingBillLoader
 from app.api.loaders.usage_event import UsageEventLoader
 from app.api.permission import Reads, Writes
 from app.api.queries.node import NODES
@@ -419,11 +419,13 @@ LOADERS: dict[type[TenantLoader[Any, Any]], tuple[Keys, tuple[Any, ...]]] = {
     PlanFeaturesLoader: (ids_of("plans"), ()),
     PlanLoader: (ids_of("plans"), ()),
     SubscriptionLoader: (ids_of("subscriptions"), ()),
+    UpcomingBillLoader: (ids_of("subscriptions"), ()),
     UsageEventLoader: (ids_of("usageEvents"), ()),
 }
 
-STATEMENTS = {CurrentPeriodLoader: 4}
-"""How many statements a loader takes, where it is not one: the clock, subscriptions, plans, features."""
+STATEMENTS = {CurrentPeriodLoader: 6, UpcomingBillLoader: 9}
+"""How many statements a loader takes, where it is not one: the clock, subscriptions, phases, pauses, plans, features;
+then what invoices account for, meters, and the quantities (one for each aggregation among the meters)."""
 
 
 def all_loaders(kind: type[Any] = TenantLoader) -> set[type[Any]]:
@@ -463,7 +465,7 @@ class TestLoaders:
         expected = {key: await Loaders(context).get(loader, *variant).load(key) for key in keys}
         assert None not in expected.values()
         unknown = new_id() if isinstance(keys[0], UUID) else "nobody's"
-        asked = [*keys, *keys] if loader is CurrentPeriodLoader else [*keys, unknown, *keys]
+        asked = [*keys, *keys] if loader in STATEMENTS else [*keys, unknown, *keys]
         random.Random(4711).shuffle(asked)
         tx = await context.db.snapshot()
         before = tx.statements

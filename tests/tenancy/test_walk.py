@@ -114,6 +114,7 @@ FIELDS: dict[str, list[Arguments]] = {
         lambda own: {"filter": {"number": own.billed_number}},
     ],
     "Subscription.usage": [lambda own: {"meter": own.meter_key, "window": "TOTAL"}],
+    "Mutation.billingRun": [nothing],
     "Mutation.customerCreate": [lambda own: {"name": "Nobody", "externalId": own.external_id}],
     "Mutation.customerUpdate": [
         lambda own: {"customerId": own.customer, "name": "Nobody"},
@@ -161,7 +162,13 @@ FIELDS: dict[str, list[Arguments]] = {
     ],
     "Mutation.planPublish": [lambda own: {"planId": own.draft_plan}],
     "Mutation.subscriptionCancel": [lambda own: {"subscriptionId": own.subscription}],
+    "Mutation.subscriptionChangePlan": [
+        lambda own: {"subscriptionId": own.subscription, "planKey": own.plan_key, "quantity": 2}
+    ],
     "Mutation.subscriptionCreate": [lambda own: {"planKey": own.plan_key, "customerId": own.customer}],
+    "Mutation.subscriptionPause": [lambda own: {"subscriptionId": own.subscription}],
+    "Mutation.subscriptionResume": [lambda own: {"subscriptionId": own.paused_subscription}],
+    "Mutation.testClockAdvance": [lambda _own: {"to": "2036-01-01T00:00:00Z"}],
     "Mutation.usageRecord": [
         lambda own: {"events": [{"eventId": own.event_id, "source": own.source, "meter": "anything"}]},
         lambda own: {"events": [{"eventId": fresh(), "meter": own.meter_key, "customerId": own.customer}]},
@@ -187,6 +194,7 @@ KEYS = {
     "Subscription.usage.meter",
     "InvoiceFilter.number",
     "PlanFeatureInput.meter",
+    "SubscriptionChangePlanInput.planKey",
     "SubscriptionCreateInput.planKey",
     "SubscriptionFilter.planKey",
     "UsageEventFilter.meter",

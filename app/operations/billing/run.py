@@ -45,7 +45,7 @@ async def run_billing(
     db: TenantDatabase,
     until: datetime | None = None,
     told: Callable[[BillingSummary], None] | None = None,
-    seconds: float | None = None,
+    seconds: int | None = None,
 ) -> BillingSummary:
     """Bill what has fallen due by an instant (now where it is left out), and say what came of it.
 

@@ -79,6 +79,8 @@ QUOTA = soft_quota("calls")
         ({"intervalCount": 0}, "INVALID", "intervalCount"),
         ({"intervalCount": -1}, "INVALID", "intervalCount"),
         ({"intervalCount": 1001}, "INVALID", "intervalCount"),
+        ({"trialDays": -1}, "INVALID", "trialDays"),
+        ({"trialDays": 731}, "INVALID", "trialDays"),
         ({"features": [QUOTA, {**QUOTA, "name": "again"}]}, "INVALID", "key"),
         ({"features": [{**QUOTA, "key": f"k{n}"} for n in range(101)]}, "INVALID", "features"),
         ({"features": [{**QUOTA, "meter": "unknown"}]}, "NOT_FOUND", "meter"),
@@ -118,7 +120,7 @@ async def test_a_plan_that_breaks_a_rule_is_refused_where_it_does(
     assert refusal(refused) == (code, path)
     made = await owner.change(
         "planCreate",
-        {**new, "key": "pro", "name": "Pro", "description": None, "basePrice": 1, "intervalCount": 1, "features": []},
+        {"key": "pro", "name": "Pro", "currency": "USD", "basePrice": 1},
         "plan { version }",
     )
     assert made["plan"]["version"] == 1

@@ -2,10 +2,23 @@
 
 from typing import Any
 
+import asyncpg
 import pytest
 
 from tests.caller import Caller
-from tests.operations.steps import codes, customer, plan, refusal, subscription
+from tests.operations.steps import (
+    codes,
+    customer,
+    fingerprint,
+    meter,
+    plan,
+    refusal,
+    send,
+    set_clock,
+    soft_quota,
+    subscription,
+)
+from tests.stories.telling import invoices, told
 
 SELECT = """subscription { status quantity billingAnchor currentPeriod { start end } version metadata createdAt
 plan { key version } customer { isDefault } cancelAt endedAt }"""
@@ -124,7 +137,7 @@ async def test_seats_multiply_the_base_fee(tester: Caller) -> None:
     ],
 )
 async def test_a_subscription_that_breaks_a_rule_is_refused_where_it_does(
-    tester: Caller, given: dict[str, Any], code: str, path: str
+    tester: Caller, administrator: asyncpg.Connection, given: dict[str, Any], code: str, path: str
 ) -> None:
     """Bounds of seats and instants, only ACTIVE versions, one currency, only the organization's own customers."""
     await plan(tester)
@@ -134,9 +147,11 @@ async def test_a_subscription_that_breaks_a_rule_is_refused_where_it_does(
         made = await tester.change("planCreate", new, "plan { id }")
         for field in ["planPublish", "planArchive"] if key == "archived" else []:
             await tester.change(field, {"planId": made["plan"]["id"]}, "plan { id }")
+    before = await fingerprint(administrator, tester)
     refused = await tester.attempt("subscriptionCreate", {"planKey": "pro", **given}, "subscription { id }")
     assert refused["subscription"] is None
     assert refusal(refused) == (code, path)
+    assert await fingerprint(administrator, tester) == before
 
 
 async def test_the_bounds_of_seats_are_inside(tester: Caller) -> None:
@@ -166,3 +181,127 @@ async def test_a_new_version_or_an_archived_one_moves_nobody(tester: Caller) -> 
     read = "query($id: ID!) { subscription(id: $id) { plan { version status } } }"
     assert (await tester.data(read, id=old))["subscription"]["plan"] == {"version": 1, "status": "ARCHIVED"}
     assert (await tester.data(read, id=new))["subscription"]["plan"] == {"version": 2, "status": "ACTIVE"}
+
+
+@pytest.mark.parametrize(("days", "trial_end"), [(1, "2026-05-21"), (14, "2026-06-03"), (730, "2028-05-19")])
+async def test_a_plans_trial_comes_first(tester: Caller, days: int, trial_end: str) -> None:
+    """From 1 day to 730; until it ends the subscription is TRIALING, its current period is the trial, and its months
+    are counted from the trial's end. Nothing is billed at once, in advance neither."""
+    await plan(tester, trialDays=days, timing="IN_ADVANCE")
+    made = await tester.change(
+        "subscriptionCreate",
+        {"planKey": "pro"},
+        "subscription { status trialEnd billingAnchor currentPeriod { start end } plan { trialDays } } invoice { id }",
+    )
+    end = f"{trial_end}T00:00:00Z"
+    assert made["subscription"] == {
+        "status": "TRIALING",
+        "trialEnd": end,
+        "billingAnchor": end,
+        "currentPeriod": {"start": "2026-05-20T00:00:00Z", "end": end},
+        "plan": {"trialDays": days},
+    }
+    assert made["invoice"] is None
+
+
+async def test_a_trials_days_are_days_of_the_wall_clock(tester: Caller) -> None:
+    """Begun at 11 in Berlin before the clock goes forward, a trial of three days ends at 11 in Berlin."""
+    zone = {"timeZone": "Europe/Berlin"}
+    await tester.change("organizationUpdate", zone, "organization { id }")
+    await plan(tester, trialDays=3)
+    made = await tester.change(
+        "subscriptionCreate", {"planKey": "pro", "startAt": "2026-03-27T10:00:00Z"}, "subscription { trialEnd }"
+    )
+    assert made["subscription"] == {"trialEnd": "2026-03-30T09:00:00Z"}
+
+
+async def test_a_subscription_in_advance_is_billed_as_it_begins(tester: Caller) -> None:
+    """Where it begins now the payload has the invoice, final: the base fee of the whole period, and no usage yet."""
+    await meter(tester)
+    await plan(tester, "pro", 3100, soft_quota("calls"), timing="IN_ADVANCE")
+    made = await tester.change(
+        "subscriptionCreate",
+        {"planKey": "pro", "quantity": 2},
+        "invoice { number status reason period { start end } lineItems { kind amount { amount } } dueAt }",
+    )
+    assert made["invoice"] == {
+        "number": "INV-2026-0001",
+        "status": "FINALIZED",
+        "reason": "PERIOD",
+        "period": {"start": "2026-05-20T00:00:00Z", "end": "2026-06-20T00:00:00Z"},
+        "lineItems": [{"kind": "BASE_FEE", "amount": {"amount": 6200}}],
+        "dueAt": "2026-06-19T00:00:00Z",
+    }
+    assert (await tester.change("billingRun", {}, "invoicesGenerated"))["invoicesGenerated"] == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "billed"),
+    [
+        # 12 of the 31 days from 1 May to 1 June, at 100 a day.
+        ({"billingAnchor": "2026-06-01T00:00:00Z"}, 1200),
+        ({"startAt": "2026-05-20T00:00:00Z"}, 3100),
+        ({"startAt": "2026-05-19T23:59:59Z"}, None),
+        ({"startAt": "2026-05-20T00:00:01Z"}, None),
+        ({"planKey": "arrears"}, None),
+    ],
+)
+async def test_only_what_begins_now_in_advance_is_billed_at_once(
+    tester: Caller, given: dict[str, Any], billed: int | None
+) -> None:
+    """A stub by its part; what began before is left to the run, what begins later or is billed in arrears waits."""
+    await plan(tester, "pro", 3100, timing="IN_ADVANCE")
+    await plan(tester, "arrears", 3100)
+    made = await tester.change("subscriptionCreate", {"planKey": "pro", **given}, "invoice { total { amount } }")
+    assert made["invoice"] == (None if billed is None else {"total": {"amount": billed}})
+
+
+@pytest.mark.parametrize(
+    ("timing", "expected"),
+    [
+        (
+            "IN_ARREARS",
+            [
+                ("PERIOD", "2026-03-20 > 2026-04-20", [("BASE_FEE", 3100), ("USAGE", 0)]),
+                ("PERIOD", "2026-04-20 > 2026-05-20", [("BASE_FEE", 3100), ("USAGE", 7)]),
+            ],
+        ),
+        (
+            "IN_ADVANCE",
+            [
+                ("PERIOD", "2026-03-20 > 2026-04-20", [("BASE_FEE", 3100)]),
+                ("PERIOD", "2026-04-20 > 2026-05-20", [("BASE_FEE", 3100), ("USAGE", 0)]),
+                ("PERIOD", "2026-05-20 > 2026-06-20", [("BASE_FEE", 3100), ("USAGE", 7)]),
+            ],
+        ),
+    ],
+)
+async def test_the_next_run_bills_the_past_each_missed_period_once(
+    tester: Caller, timing: str, expected: list[Any]
+) -> None:
+    """E12: begun two months ago, an invoice for each period, in order, with the usage of each; then nothing more."""
+    await meter(tester)
+    await plan(tester, "pro", 3100, soft_quota("calls"), timing=timing)
+    made = await tester.change(
+        "subscriptionCreate", {"planKey": "pro", "startAt": "2026-03-20T00:00:00Z"}, "invoice { number }"
+    )
+    assert made["invoice"] is None
+    late = {"meter": "calls", "quantity": "7", "occurredAt": "2026-05-01T00:00:00Z"}
+    assert await send(tester, late) == ["ACCEPTED"]
+    run = "invoicesGenerated failures { message } remaining"
+    first = await tester.change("billingRun", {}, run)
+    assert (first["invoicesGenerated"], first["failures"], first["remaining"]) == (len(expected), [], 0)
+    found = sorted(await invoices(tester), key=lambda invoice: invoice["number"])
+    assert told(found) == expected
+    assert [invoice["number"] for invoice in found] == [f"INV-2026-{n:04}" for n in range(1, len(expected) + 1)]
+    assert (await tester.change("billingRun", {}, run))["invoicesGenerated"] == 0
+
+
+async def test_a_trial_of_the_past_is_not_billed(tester: Caller, administrator: asyncpg.Connection) -> None:
+    """Begun a month ago with two weeks of trial: the run bills from the trial's end, once its first month is over."""
+    await plan(tester, "pro", 3100, trialDays=14)
+    await subscription(tester, startAt="2026-04-20T00:00:00Z")
+    assert (await tester.change("billingRun", {}, "invoicesGenerated"))["invoicesGenerated"] == 0
+    await set_clock(administrator, tester, "2026-06-04T00:00:00Z")
+    assert (await tester.change("billingRun", {}, "invoicesGenerated"))["invoicesGenerated"] == 1
+    assert told(await invoices(tester)) == [("PERIOD", "2026-05-04 > 2026-06-04", [("BASE_FEE", 3100)])]
