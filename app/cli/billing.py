@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
 import typer
-from rich.markup import escape
 
+from app.cli.organizations import wanted_organizations
 from app.cli.terminal import console, fail, settings_of_environment, with_sentences
 
 if TYPE_CHECKING:
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from app.worker import WorkerDatabase
 
 billing = typer.Typer(name="billing", help="Bill organizations.", no_args_is_help=True)
-
-PAGE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,26 +49,11 @@ def run_(
 
         async def bill() -> Tally:
             async with worker_database(settings_of_environment(WorkerSettings)) as database:
-                return await _bill(database, await _wanted(database, organization), instant)
+                return await _bill(database, await wanted_organizations(database, organization, live=True), instant)
 
         _tell(asyncio.run(bill()))
 
     with_sentences(run)
-
-
-async def _wanted(database: "WorkerDatabase", organization: str | None) -> list[UUID]:
-    from app.api.ids import ORGANIZATION, uuid_of  # noqa: PLC0415
-    from app.store.tables.organization import Mode  # noqa: PLC0415
-
-    if organization is not None:
-        id_ = uuid_of(ORGANIZATION, organization)
-        if not await database.system.is_under(id_, id_):
-            fail(f"No organization has the id {escape(organization)}.")
-        return [id_]
-    found: list[UUID] = []
-    while page := await database.system.active_organizations([Mode.LIVE], found[-1] if found else None, PAGE):
-        found += page
-    return found
 
 
 async def _bill(database: "WorkerDatabase", organizations: list[UUID], until: datetime | None) -> Tally:
