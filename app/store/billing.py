@@ -21,7 +21,7 @@ from app.domain.subscription import Subscription
 from app.domain.timeline import TICK, Timeline
 from app.domain.usage import Aggregation
 from app.store.audit import record, record_all
-from app.store.connection import TRY_AGAIN, Unavailable
+from app.store.connection import TRY_AGAIN, TooSlow, Unavailable
 from app.store.coverage import Accounts, Draft, document_from_coverage, load_accounts
 from app.store.finalization import finalize_drafts
 from app.store.invoice import insert_invoices, insert_lines, lock_invoice, replace_generated_lines
@@ -134,14 +134,16 @@ async def bill_chunk(
 ) -> tuple[int, dict[UUID, Exception]]:
     """Bill subscriptions together, or one by one where that fails; how many invoices, and what failed on which.
 
-    One that fails blocks no other and leaves nothing behind. Raises Unavailable, and what says that the transaction
-    should be tried again.
+    One that fails, or whose usage takes too long to count, blocks no other and leaves nothing behind. Raises
+    Unavailable where the database is gone, and what says that the transaction should be tried again.
     """
     try:
         return await _bill_together(tx, subscription_ids, until), {}
-    except (Unavailable, *TRY_AGAIN):
+    except TRY_AGAIN:
         raise
-    except Exception as error:  # noqa: BLE001 - whatever is wrong with one, the others are billed
+    except Exception as error:
+        if isinstance(error, Unavailable) and not isinstance(error, TooSlow):
+            raise
         if len(subscription_ids) == 1:
             return 0, {subscription_ids[0]: error}
     invoices, failures = 0, {}
@@ -219,17 +221,22 @@ class _Step:
             drafts += await draft(tx, await price(tx, self._new))
         for subscription, due, waiting in self._adopted:
             accounts[subscription.id].drafts.remove(waiting)
-            accounts[subscription.id].final += due.covers
+            accounts[subscription.id].final += waiting.covers if _stands(waiting, due) else due.covers
         for subscription, due in self._new:
             accounts[subscription.id].final += due.covers
         return await finalize_drafts(tx, drafts)
 
     async def _adopt(self, tx: WriteTransaction, subscription: Subscription, due: Due, waiting: Draft) -> Invoice:
-        """The draft as it is where it was made after its period ended; else with what its plan gives priced anew."""
+        """The draft as it is where it still stands; else with what its plan gives priced anew."""
         invoice = await lock_invoice(tx, waiting.id)
         if invoice is None:
             raise LookupError("A draft vanished while its subscription was locked.")
-        if waiting.created_at >= due.at or due.is_empty:
+        if _stands(waiting, due):
             return invoice
         (bill,) = await price(tx, [(subscription, due)])
         return await replace_generated_lines(tx, invoice, bill.lines, document_from_coverage(due.covers))
+
+
+def _stands(waiting: Draft, due: Due) -> bool:
+    """Whether a draft was made once all that it bills had happened."""
+    return waiting.created_at >= due.at or due.is_empty

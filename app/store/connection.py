@@ -16,6 +16,10 @@ class Unavailable(Exception):
     """The database gave no connection in time, or the connection broke: the same call may succeed later."""
 
 
+class TooSlow(Unavailable):
+    """A statement took longer than it may; the transaction can go on from a savepoint before it."""
+
+
 class CommitUnknown(Unavailable):
     """The connection broke during a commit: whether it was stored is to be read before it is tried again."""
 
@@ -169,6 +173,8 @@ def outages(connection: asyncpg.Connection) -> Generator[None]:
     """Turn what a time limit, a lock or a lost connection raises into Unavailable; our own faults pass."""
     try:
         yield
+    except asyncpg.QueryCanceledError as error:
+        raise TooSlow("The database took too long.") from error
     except GAVE_UP as error:
         raise Unavailable("The database took too long or broke off.") from error
     except asyncpg.InterfaceError as error:

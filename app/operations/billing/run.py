@@ -14,6 +14,7 @@ from app.domain.job import JobKind
 from app.domain.period import shown
 from app.store.audit import record
 from app.store.billing import bill_chunk
+from app.store.connection import TooSlow
 from app.store.queue import enqueue
 from app.store.subscription import count_due, lock_due
 from app.store.tenancy import TenantDatabase
@@ -82,12 +83,17 @@ async def run_billing(
 
 def _failure(subscription_id: UUID, error: Exception) -> BillingFailure:
     log.error("billing.failed", subscription_id=str(subscription_id), exc_info=error)
-    message = (
-        error.message
-        if isinstance(error, Refusal)
-        else "Its plan or its usage cannot be read or priced: the server's log says why."
-    )
-    return BillingFailure(subscription_id, message)
+    return BillingFailure(subscription_id, _why(error))
+
+
+def _why(error: Exception) -> str:
+    match error:
+        case Refusal():
+            return error.message
+        case TooSlow():
+            return "Its usage took too long to count: raise the statement's timeout, or bill when less is going on."
+        case _:
+            return "Its plan or its usage cannot be read or priced: the server's log says why."
 
 
 def _logged(summary: BillingSummary) -> BillingSummary:

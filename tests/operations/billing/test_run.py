@@ -11,6 +11,7 @@ from structlog.testing import CapturingLogger
 from app.api.ids import SUBSCRIPTION, uuid_of
 from app.operations.billing import run as billing_run
 from app.operations.billing.run import BillingSummary, run_billing
+from app.store.connection import ConnectionPool, Timeouts
 from app.store.tenancy import Database
 from tests.caller import Caller
 from tests.operations.steps import (
@@ -274,3 +275,34 @@ async def test_a_change_of_the_time_zone_bills_every_second_once(
     await run(tester)
     found = await invoices(tester, subscription_id)
     assert sum(invoice["total"]["amount"] for invoice in found) == 6 * 2400
+
+
+async def test_one_that_takes_too_long_stops_nothing_else(
+    tester: Caller, administrator: asyncpg.Connection, app_url: str
+) -> None:
+    """What PostgreSQL cuts off is a failure of that subscription alone; the others are billed (E13)."""
+    await subscribed(tester, 2)
+    await plan(tester, "slow", 500)
+    slow = await subscription(tester, "slow")
+    await set_clock(administrator, tester, "2026-06-20T00:00:00Z")
+    pool = ConnectionPool(app_url, size=1, timeouts=Timeouts(statement=500))
+    await pool.open()
+    try:
+        await administrator.execute(SLOW)
+        summary = await run_billing(database_of(Database(pool), tester))
+    finally:
+        await pool.close()
+        await administrator.execute("drop function slow() cascade")
+    assert summary.invoices == 2
+    (failure,) = summary.failures
+    assert (failure.subscription_id, failure.message[:34]) == (
+        uuid_of(SUBSCRIPTION, slow),
+        "Its usage took too long to count: ",
+    )
+
+
+SLOW = """
+create function slow() returns trigger language plpgsql as $$ begin perform pg_sleep(9); return new; end $$;
+create trigger slow before insert on invoice_line_items for each row when (new.description like 'slow:%')
+execute function slow()
+"""
