@@ -53,11 +53,11 @@ async def _bill_on_the_way(tx: WriteTransaction, to: datetime) -> int:
         if first is None:
             return invoices
         tx.now = max(tx.now, first)
-        while chunk := await lock_due(tx, tx.now, _CHUNK, failed):
-            made, failures = await bill_chunk(tx, chunk, tx.now)
-            for subscription_id, error in failures.items():
-                log.error("billing.failed", subscription_id=str(subscription_id), exc_info=error)
-            failed |= failures.keys()
-            invoices += made
-            if invoices > INVOICES_MAX:
-                raise LimitExceeded(f"Over {INVOICES_MAX:,} invoices fall due by then: advance in smaller steps.", "to")
+        chunk = await lock_due(tx, tx.now, _CHUNK, failed)
+        made, failures = await bill_chunk(tx, chunk, tx.now)
+        for subscription_id, error in failures.items():
+            log.error("billing.failed", subscription_id=str(subscription_id), exc_info=error)
+        failed |= failures.keys()
+        invoices += made
+        if invoices > INVOICES_MAX:
+            raise LimitExceeded(f"Over {INVOICES_MAX:,} invoices fall due by then: advance in smaller steps.", "to")
