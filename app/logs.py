@@ -22,6 +22,7 @@ FIELDS: Final = frozenset(
         "milliseconds",
         "organization_id",
         "path",
+        "planning",
         "remaining",
         "request_id",
         "scope",

@@ -58,6 +58,9 @@ class Settings(ProcessSettings):
     execution_seconds_max: Annotated[float, Field(gt=0, le=600)] = Field(
         default=10.0, description="How long an operation may take."
     )
+    planner: bool = Field(
+        default=True, description="Whether queries are answered by their plan; graphql-core answers them where not."
+    )
     graphiql: bool = Field(default=True, description="Whether GraphiQL is served at /graphql.")
 
     @field_validator("api_key_pepper", "cursor_secret")

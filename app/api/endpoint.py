@@ -31,7 +31,7 @@ from app.api.limits import (
     variables_from_json,
 )
 from app.api.schema import schema
-from app.api.tenancy import Context, Tenant
+from app.api.tenancy import Context, Planning, Tenant
 from app.settings import Settings
 from app.store.connection import Unavailable
 from app.store.tenancy import Database
@@ -70,6 +70,7 @@ class Answer:
     refused: bool
     code: ErrorCode | None = None
     replayed: bool = False
+    planning: Planning | None = None
 
 
 class GraphQLEndpoint:
@@ -100,6 +101,7 @@ class GraphQLEndpoint:
             request_id=request_id,
             milliseconds=round((time.perf_counter() - started) * 1000, 2),
             code=answer.code,
+            planning=answer.planning,
         )
         return _response(answer, media_type)
 
@@ -120,7 +122,7 @@ class GraphQLEndpoint:
                 raise TooLarge(f"The request is larger than {self._settings.body_bytes_max:,} bytes.")
         context = self._context(request, given, tenant, request_id)
         answer = await self._execute(given, context, read_only=request.method in _SAFE)
-        return replace(answer, replayed=context.replayed)
+        return replace(answer, replayed=context.replayed, planning=context.planning)
 
     def _context(self, request: Request, given: GraphQLRequest, tenant: Tenant, request_id: str) -> Context:
         return Context(
@@ -130,6 +132,7 @@ class GraphQLEndpoint:
             document=given.query,
             idempotency_header=request.headers.get("idempotency-key"),
             given_tenant=tenant,
+            planner=self._settings.planner,
         )
 
     async def _execute(self, given: GraphQLRequest, context: Context, *, read_only: bool) -> Answer:

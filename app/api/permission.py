@@ -97,7 +97,9 @@ async def require(context: Context, scope: str) -> None:
     tenant = context.tenant
     if tenant.may(scope):
         return
-    await _audit_denial(context, scope)
+    if scope not in context.denied:
+        context.denied.add(scope)
+        await _audit_denial(context, scope)
     raise Forbidden(f"The role {tenant.principal.role} does not hold {scope}.")
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -47,6 +48,14 @@ class Tenant:
         return scope in self.principal.scopes
 
 
+class Planning(StrEnum):
+    """How a query was answered: by its plan, by graphql-core since it has none, or by both since the plan failed."""
+
+    PLANNED = "planned"
+    DECLINED = "declined"
+    REPEATED = "repeated"
+
+
 @dataclass
 class Context:
     """What a request carries to its resolvers. Everything that reaches the database goes through `db`."""
@@ -62,6 +71,9 @@ class Context:
     root_fields: int = 1
     reserved_key: IdempotencyKey | None = None
     replayed: bool = False
+    planner: bool = True
+    planning: Planning | None = None
+    denied: set[str] = field(default_factory=set)
     entered: bool = field(default=False, init=False)
 
     @property

@@ -1,14 +1,16 @@
-"""graphql-core's executor, which ends a mutation field's transaction once its payload is complete."""
+"""graphql-core's executor, with queries answered by their plan, and mutation fields settled once they are complete."""
 
 from inspect import isawaitable
-from typing import Any
+from typing import Any, ClassVar
 
-from graphql import GraphQLError, GraphQLObjectType
+from graphql import GraphQLError, GraphQLObjectType, OperationType
 from graphql.pyutils import Path
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
+from app.api.execution.plan import Selection
+from app.api.execution.planner import Plans, answer
 from app.api.idempotency import Replayed
-from app.api.tenancy import Context
+from app.api.tenancy import Context, Planning
 
 
 class SettlingExecutor(StrawberryGraphQLCoreExecutionContext):
@@ -18,6 +20,31 @@ class SettlingExecutor(StrawberryGraphQLCoreExecutionContext):
     kept or undone. Where any of that fails, be it a nullable part of the payload, the field fails, and nothing was
     stored: whoever sees an error may send the same again.
     """
+
+    plans: ClassVar[Plans] = Plans()
+
+    def execute_operation(self, serially: bool | None = None) -> Any:
+        """Answer a query by its plan, where it has one."""
+        context: Context = self.context_value
+        if self.operation.operation is OperationType.QUERY and context.planner:
+            plan = self.plans.plan_of(self)
+            if plan is not None:
+                return self._planned(plan)
+            context.planning = Planning.DECLINED
+        return super().execute_operation(serially)
+
+    async def _planned(self, plan: Selection) -> Any:
+        """Answer by the plan; whatever goes wrong, answer again as graphql-core does, with fresh loaders."""
+        context: Context = self.context_value
+        try:
+            data = await answer(self, plan)
+        except Exception:  # noqa: BLE001 - graphql-core says what it was, where and with which nulls
+            context.planning = Planning.REPEATED
+            context.forget_loaded()
+            result = super().execute_operation()
+            return await result if isawaitable(result) else result
+        context.planning = Planning.PLANNED
+        return self.build_response(data)
 
     def execute_fields_serially(
         self,

@@ -1,6 +1,7 @@
 """What every loader is: batched, keyed inside one organization, order-keeping, and sure of whose rows it gives."""
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from asyncio import Future
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import Any, ClassVar, Generic, TypeVar
 from uuid import UUID
@@ -29,12 +30,30 @@ class TenantLoader(DataLoader[Key, Value], Generic[Key, Value]):
     def __init__(self, context: Context) -> None:
         super().__init__()
         self.context = context
+        self._known: dict[Key, Value] = {}
+
+    def load(self, key: Key) -> Future[Value]:
+        """The value of a key; keys that are asked for meanwhile are loaded with it."""
+        if key not in self._known:
+            return super().load(key)
+        known = self.loop.create_future()
+        known.set_result(self._known[key])
+        return known
+
+    async def load_together(self, keys: Iterable[Key]) -> list[Value]:
+        """The value of each key, in the keys' order, without a future for each; every key is loaded once."""
+        wanted = list(keys)
+        missing = [key for key in dict.fromkeys(wanted) if key not in self._known]
+        if missing:
+            await self.batch_load_fn(missing)
+        return [self._known[key] for key in wanted]
 
     async def batch_load_fn(self, keys: list[Key]) -> list[Value]:
         """Load what was asked for meanwhile, and check whose it is."""
         values = await self.load_batch(await self.context.db.snapshot(), keys)
         if not self.crosses_tenants:
             check_tenant(values, self.context.tenant.organization_id)
+        self._known.update(zip(keys, values, strict=True))
         return values
 
     async def load_batch(self, tx: Transaction, keys: Sequence[Key]) -> list[Value]:
