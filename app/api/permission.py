@@ -13,10 +13,8 @@ from app.api.idempotency import KeyInProgress, Replayed, idempotency_key, replay
 from app.api.tenancy import Context
 from app.api.types.user_error import UserError
 from app.domain.errors import Refusal
-from app.store.audit import record
-from app.store.connection import TRY_AGAIN, Unavailable
+from app.store.connection import TRY_AGAIN
 from app.store.idempotency import IdempotencyKey, InProgress, reserve
-from app.store.tables.audit import AuditOutcome
 from app.store.tenancy import WriteTransaction
 
 log = structlog.get_logger(__name__)
@@ -34,7 +32,7 @@ class Reads(FieldExtension):
         self, next_: AsyncExtensionResolver, source: Any, info: strawberry.Info, **kwargs: Any
     ) -> Any:
         """Resolve the field, or deny it."""
-        await require(info.context, self.scope)
+        require(info.context, self.scope)
         return await next_(source, info, **kwargs)
 
 
@@ -59,7 +57,7 @@ class Writes(FieldExtension):
         """Resolve the field inside a transaction; where PostgreSQL asks to try again, do so a few times."""
         context: Context = info.context
         context.forget_loaded()
-        await require(context, self.scope)
+        require(context, self.scope)
         context.dry_run = kwargs["input"].dry_run
         context.refused = False
         context.reserved_key = None
@@ -92,22 +90,10 @@ async def _take(context: Context, tx: WriteTransaction, key: IdempotencyKey) -> 
     context.reserved_key = key
 
 
-async def require(context: Context, scope: str) -> None:
-    """Go on where the principal holds the scope. Raises Forbidden, after the denial is audited."""
+def require(context: Context, scope: str) -> None:
+    """Go on where the principal holds the scope. Raises Forbidden; the denial is audited as the operation ends."""
     tenant = context.tenant
     if tenant.may(scope):
         return
-    if scope not in context.denied:
-        context.denied.add(scope)
-        await _audit_denial(context, scope)
+    context.denied.add(scope)
     raise Forbidden(f"The role {tenant.principal.role} does not hold {scope}.")
-
-
-async def _audit_denial(context: Context, scope: str) -> None:
-    db = context.database.tenant(context.tenant.organization_id, context.actor)
-    try:
-        async with db.write() as tx:
-            action = scope.replace(":", ".")
-            await record(tx, action, None, outcome=AuditOutcome.DENIED, reason=f"lacks the scope {scope}")
-    except (Refusal, Unavailable):
-        log.warning("audit.denial_not_recorded", request_id=context.request_id, scope=scope)

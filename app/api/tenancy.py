@@ -9,11 +9,16 @@ from uuid import UUID
 
 import orjson
 import strawberry
+import structlog
 from strawberry.extensions import SchemaExtension
 
 from app.api.errors import TenantRequired
+from app.domain.errors import Refusal
 from app.domain.role import SCOPES_OF, Role
+from app.store.audit import record
+from app.store.connection import Unavailable
 from app.store.idempotency import IdempotencyKey, keep_answer
+from app.store.tables.audit import AuditOutcome
 from app.store.tenancy import Actor, Database, TenantDatabase
 
 if TYPE_CHECKING:
@@ -46,6 +51,9 @@ class Tenant:
     def may(self, scope: str) -> bool:
         """Whether the principal's role holds the scope."""
         return scope in self.principal.scopes
+
+
+log = structlog.get_logger(__name__)
 
 
 class Planning(StrEnum):
@@ -156,4 +164,18 @@ class TenantExtension(SchemaExtension):
             yield
         finally:
             await context.leave()
+            await _audit_denials(context)
             context.entered = False
+
+
+async def _audit_denials(context: Context) -> None:
+    """Record what was denied, each scope once, however often the operation asked for it (M39)."""
+    if not context.denied:
+        return
+    try:
+        async with context.database.tenant(context.tenant.organization_id, context.actor).write() as tx:
+            for scope in sorted(context.denied):
+                reason = f"lacks the scope {scope}"
+                await record(tx, scope.replace(":", "."), None, outcome=AuditOutcome.DENIED, reason=reason)
+    except (Refusal, Unavailable):
+        log.warning("audit.denial_not_recorded", request_id=context.request_id, scope=", ".join(context.denied))

@@ -69,7 +69,7 @@ async def _load_all(info: Info, wanted: list[strawberry.ID]) -> list[Any]:
     for prefix, texts in by_loader.items():
         if prefix in NODES:
             scope, loader = NODES[prefix]
-            await require(info.context, scope)
+            require(info.context, scope)
             keys = [ids.uuid_of(prefix, text) for text in texts]
             found |= dict(zip(texts, await info.context.loaders.get(loader).load_many(keys), strict=True))
     return [found.get(text) for text in wanted]
