@@ -70,7 +70,7 @@ mutation($until: DateTime) {
   }
 }
 """
-LIST = "{ invoices(first: 5) { nodes { number lineItems { amount { minor } } } } }"
+LIST = "{ invoices(first: 5) { nodes { number lineItems { amount { amount } } } } }"
 NUMBER = Query("select number from invoices where organization_id = :organization_id and id = :id")
 IN_THE_AIR = """
 select (select count(*) from invoices where organization_id = $1 and number is not null),
@@ -290,8 +290,9 @@ class Rounds:
 
     async def start(self) -> tuple[Running, Callers, Running]:
         """A server, who calls it, and a worker."""
+        worker = await start_worker(self._scratch)
         url, server = await start_server(self._scratch)
-        return server, Callers([url], self._company.api_key), start_worker(self._scratch)
+        return server, Callers([url], self._company.api_key), worker
 
     async def hang_up(self, callers: Callers) -> None:
         """Count what they were told."""
@@ -307,6 +308,8 @@ class Rounds:
         try:
             async with database_of(self._scratch) as database:
                 await self._enqueue(database, until)
+            if number % 2:
+                await self._until_worker_writes()
             asking = [asyncio.create_task(self._keep_asking(callers, until, over)) for _ in range(CALLERS)]
             await self._strike(number, until, "PostgreSQL" if number in CRASHES else "server and worker")
             if number in CRASHES:
@@ -325,6 +328,14 @@ class Rounds:
             job = await enqueue(tx, JobKind.BILLING_RUN, {"until": until.isoformat()})
         if job is not None:
             self.jobs.append(job)
+
+    async def _until_worker_writes(self) -> None:
+        """Let the job go first, for five seconds at most."""
+        async with administrating(self._scratch) as administrator:
+            for _ in range(500):
+                if (await administrator.fetchrow(IN_THE_AIR, self._company.id, APP, WORKER))[2]:
+                    return
+                await asyncio.sleep(0.01)
 
     async def _keep_asking(self, callers: Callers, until: datetime, over: asyncio.Event) -> None:
         while not over.is_set():

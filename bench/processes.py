@@ -29,6 +29,7 @@ ROOT = Path(__file__).parents[1]
 LOG = FOLDER / "faults.log"
 PEPPER = "pepper-of-the-benchmark-0123456789ab"
 CURSOR_SECRET = "cursor-secret-of-the-benchmark-012345"
+STARTED = b'"worker.started"'
 READY_SECONDS = 30
 ANSWER_SECONDS = 30
 PATIENCE_SECONDS = 120
@@ -148,9 +149,17 @@ async def start_server(scratch: Scratch, *options: str) -> tuple[str, Running]:
     raise AssertionError(f"The server did not become ready: see {LOG}.")
 
 
-def start_worker(scratch: Scratch) -> Running:
-    """`tallygate worker`, with the settings that it has by itself."""
-    return Running(["worker"], {"DATABASE_URL": scratch.url(WORKER)})
+async def start_worker(scratch: Scratch) -> Running:
+    """`tallygate worker` with the settings that it has by itself, once it says that it has started."""
+    said_before = LOG.read_bytes().count(STARTED)
+    worker = Running(["worker"], {"DATABASE_URL": scratch.url(WORKER)})
+    deadline = time.monotonic() + READY_SECONDS
+    while time.monotonic() < deadline and worker.process.poll() is None:
+        if LOG.read_bytes().count(STARTED) > said_before:
+            return worker
+        await asyncio.sleep(0.05)
+    worker.kill()
+    raise AssertionError(f"The worker did not start: see {LOG}.")
 
 
 @asynccontextmanager
