@@ -221,9 +221,11 @@ async def kills(scratch: Scratch) -> Outcome:
     hit = sum(1 for each in rounds.moments if each.writing)
     outcome.findings.expect(f"{IN_THE_AIR_MIN} moments or more in the midst of a run", hit >= IN_THE_AIR_MIN, True)
     outcome.figures += [
-        f"{total:,} invoices, {sum(made.values()):,} of them answered to callers, the others made by the worker"
-        " or not heard of",
-        f"{hit} of {len(rounds.moments)} moments fell on transactions in the air",
+        f"{total:,} invoices, {sum(made.values()):,} of them answered to callers; the others are the worker's,"
+        " or their answer was cut off",
+        f"{hit} of {len(rounds.moments)} moments fell on transactions that were writing invoices:"
+        f" {sum(1 for each in rounds.moments if each.server)} on the server's,"
+        f" {sum(1 for each in rounds.moments if each.worker)} on the worker's",
         f"invoices stored at each: {', '.join(str(each.invoices) for each in rounds.moments)}",
         f"answers: {shown(rounds.told)}",
     ]
