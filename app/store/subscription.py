@@ -61,6 +61,13 @@ _LOCK_DUE: Final = Query(
     order by due_at, id limit :limit for update skip locked
     """
 )
+_DUE: Final = Query(
+    """
+    select id from subscriptions
+    where organization_id = :organization_id and due_at <= :until and id <> all(:but ::uuid[])
+    order by due_at, id limit :limit for update skip locked
+    """
+)
 _DUE: Final = subscriptions.query(
     subscriptions.select(
         subscriptions.c.due_at <= parameter("until", sa.DateTime(timezone=True)),
