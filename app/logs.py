@@ -48,6 +48,15 @@ def configure_logs(log_format: str) -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
+    logging.getLogger("asyncpg").handlers = [_OfTheDriver(logging.WARNING)]
+
+
+class _OfTheDriver(logging.Handler):
+    """What the database's driver has to say, as a line like any other: by itself it would print a traceback."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        structlog.get_logger().warning("database.trouble", exception=f"{record.getMessage()}: {error!r}")
 
 
 def _only_known_fields(_logger: Any, _method: str, event: Any) -> Any:

@@ -42,9 +42,13 @@ GAVE_UP: Final = (
     asyncpg.OperatorInterventionError,
     asyncpg.PostgresConnectionError,
     asyncpg.ConnectionDoesNotExistError,
+    asyncpg.InternalClientError,
     ConnectionError,
 )
-"""What comes where a statement ran into a time limit, a lock, or the end of its connection."""
+"""What comes where a statement ran into a time limit, a lock, or the end of its connection.
+
+An InternalClientError: PostgreSQL said that it goes while nobody asked it anything, and has not hung up yet.
+"""
 
 TRY_AGAIN: Final = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 """What PostgreSQL raises where the same transaction, run again, may succeed."""

@@ -12,6 +12,7 @@ from app.store.queue.dead_letter import AnotherWaits
 from app.store.queue.job import Job, Routine, TryAgain
 from tests.jobs.conftest import PATIENCE, Place, until, until_done, worker_process, working
 from tests.jobs.odd_jobs import ODD_KINDS
+from tests.store.farewell import saying_farewell
 
 
 async def test_a_job_runs_inside_its_organization_alone(place: Place) -> None:
@@ -250,4 +251,21 @@ async def test_a_worker_outlives_its_connections(place: Place) -> None:
     notes = await place.notes()
     assert "slow.ended" in notes
     assert "quick.after" in notes
+    assert await place.worker.dead_letters.newest(9) == []
+
+
+async def test_a_worker_outlives_a_farewell_between_two_statements(place: Place) -> None:
+    """PostgreSQL says that it goes while the worker asks nothing: it connects anew, and no job is a dead letter."""
+    db = await place.organization()
+    async with saying_farewell(place.worker_url) as (url, say_farewell, hang_up):
+        place.worker_url = url
+        async with working(place):
+            await place.enqueue(db, "odd.quick", name="before")
+            await until_done(place)
+            await say_farewell()
+            await place.enqueue(db, "odd.quick", name="after")
+            await asyncio.sleep(0.5)
+            await hang_up()
+            await until_done(place)
+    assert await place.notes() == ["quick.before", "quick.after"]
     assert await place.worker.dead_letters.newest(9) == []

@@ -54,7 +54,13 @@ SETTINGS: Final = DBSettings(
     widen_id=True,
 )
 
-_OUTAGES: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, FailingListenerError)
+_OUTAGES: Final = (
+    OSError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # between PostgreSQL's farewell and its hanging up
+    FailingListenerError,
+)
 
 _COUNT_ATTEMPT: Final = """
 update queue.pgqueuer set headers = coalesce(headers, '{}') || jsonb_build_object('attempts', a.number)
