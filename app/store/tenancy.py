@@ -162,6 +162,9 @@ class WriteTransaction(Transaction):
             await self._connection.execute(text)
 
 
+Opened = TypeVar("Opened", bound=Transaction)
+
+
 class TenantDatabase:
     """The database as one organization sees it, on behalf of one actor.
 
@@ -216,7 +219,7 @@ class TenantDatabase:
         if self._held is None:
             async with self._opening:
                 if self._held is None:
-                    self._held = await self._open_snapshot()
+                    self._held = await self._kept(await self._open_snapshot())
         return self._held
 
     async def hold_write(self) -> WriteTransaction:
@@ -224,7 +227,7 @@ class TenantDatabase:
         if self._held is not None:
             raise AssertionError("A transaction is held already.")
         transaction = await self._open_write()
-        self._held = transaction
+        self._held = await self._kept(transaction)
         return transaction
 
     def held_write(self) -> WriteTransaction:
@@ -269,6 +272,13 @@ class TenantDatabase:
             await self._close(transaction, commit=False)
             raise
         return transaction
+
+    async def _kept(self, opened: Opened) -> Opened:
+        """The transaction, to be held; one that opened while the request was left is ended, for nobody else would."""
+        if self._left:
+            await self._close(opened, commit=False)
+            self._check_not_left()
+        return opened
 
     def _check_not_left(self) -> None:
         if self._left:
