@@ -1,5 +1,7 @@
 """What every loader is: batched, keyed inside one organization, order-keeping, and sure of whose rows it gives."""
 
+import asyncio
+from asyncio import Future
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from operator import attrgetter
 from typing import Any, ClassVar, Generic, TypeVar
@@ -29,6 +31,14 @@ class TenantLoader(DataLoader[Key, Value], Generic[Key, Value]):
     def __init__(self, context: Context) -> None:
         super().__init__()
         self.context = context
+
+    def load(self, key: Key) -> Future[Value]:
+        """The value of a key, loaded with those that are asked for meanwhile.
+
+        Whoever waits may be cancelled without the others: a field that failed takes its siblings with it, and one of
+        them may not take the value from a field that goes on.
+        """
+        return asyncio.shield(super().load(key))
 
     async def batch_load_fn(self, keys: list[Key]) -> list[Value]:
         """Load what was asked for meanwhile, and check whose it is."""
