@@ -91,7 +91,10 @@ class Documents:
 
     def _arguments(self, definition: GraphQLField) -> str:
         given = []
+        left_out = self.random.choice(_NOT_TOGETHER)
         for name, argument in definition.args.items():
+            if name in left_out:
+                continue
             needed = isinstance(argument.type, GraphQLNonNull) and not argument.default
             if needed or self.random.random() < 0.3:
                 value = self._value(argument.type, name)
@@ -141,6 +144,9 @@ class _Enum(str):
 
 
 _LEFT_OUT = object()
+
+_NOT_TOGETHER = [*[("after", "before", "last")] * 6, *[("after", "before", "first")] * 2, ()]
+"""Arguments of pages that are refused together: mostly one end alone is asked for."""
 
 
 def _literal(value: Any) -> str:

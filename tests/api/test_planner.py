@@ -45,9 +45,9 @@ def words_of(records: Records) -> dict[str, list[Any]]:
     instants = ["2020-01-01T00:00:00Z", "2026-06-01T00:00:00Z", "2100-01-01T00:00:00Z"]
     return {
         "ID": ids,
-        "Int": [1, 2, 3, 0, 500],
-        "first": [1, 2, 3, 100, 0],
-        "last": [1, 2, 101],
+        "Int": [1, 2, 3],
+        "first": [1, 2, 3, 4, 5, 100, 0],
+        "last": [1, 2, 3, 4, 5],
         "String": ["Planned", "xyzzy", ""],
         "after": ["bm9wZQ"],
         "before": ["bm9wZQ"],
@@ -56,7 +56,7 @@ def words_of(records: Records) -> dict[str, list[Any]]:
         "meter": [records.meter_key, "xyzzy"],
         "number": [records.number, "INV-2020-0001"],
         "externalId": [records.external_id, "xyzzy"],
-        "locale": ["en_US", "de_DE", "tlh"],
+        "locale": ["en_US", "de_DE", "fr_FR", "tlh"],
         "groupBy": ["region", "model"],
         "Boolean": [True, False],
         "DateTime": instants,

@@ -37,7 +37,7 @@ from graphql import (
 
 import app
 from app.api.errors import TenantRequired
-from app.api.ids import parsed
+from app.api.ids import CUSTOMER, parsed, uuid_of
 from app.api.loaders.customer import CustomerLoader
 from app.api.loaders.invoice import InvoiceLoader, LineLoader, LinesLoader
 from app.api.loaders.ledger_entry import BalancesLoader, LedgerEntryLoader
@@ -533,6 +533,15 @@ class TestLoaders:
         gc.collect()
         assert loaders() is None
         assert [reference() for reference in made] == [None] * len(made)
+
+    async def test_one_who_waits_may_be_cancelled_without_the_others(self, records: Records, context: Context) -> None:
+        """A field that failed takes its siblings with it; the value still comes to whoever else asked for it."""
+        loader = context.loaders.get(CustomerLoader)
+        key = uuid_of(CUSTOMER, records.customer)
+        first, second = loader.load(key), loader.load(key)
+        first.cancel()
+        assert (await second).id == key
+        assert (await loader.load(key)).id == key
 
     async def test_none_is_left_by_requests_over_http(self, records: Records) -> None:
         """Answered, refused, or failed."""

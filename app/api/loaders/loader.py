@@ -1,5 +1,6 @@
 """What every loader is: batched, keyed inside one organization, order-keeping, and sure of whose rows it gives."""
 
+import asyncio
 from asyncio import Future
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from operator import attrgetter
@@ -33,9 +34,13 @@ class TenantLoader(DataLoader[Key, Value], Generic[Key, Value]):
         self._known: dict[Key, Value] = {}
 
     def load(self, key: Key) -> Future[Value]:
-        """The value of a key; keys that are asked for meanwhile are loaded with it."""
+        """The value of a key, loaded with those that are asked for meanwhile.
+
+        Whoever waits may be cancelled without the others: a field that failed takes its siblings with it, and one of
+        them may not take the value from a field that goes on.
+        """
         if key not in self._known:
-            return super().load(key)
+            return asyncio.shield(super().load(key))
         known = self.loop.create_future()
         known.set_result(self._known[key])
         return known
