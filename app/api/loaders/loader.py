@@ -40,7 +40,9 @@ class TenantLoader(DataLoader[Key, Value], Generic[Key, Value]):
         them may not take the value from a field that goes on.
         """
         if key not in self._known:
-            return asyncio.shield(super().load(key))
+            waiting = asyncio.shield(super().load(key))
+            waiting.add_done_callback(_seen)
+            return waiting
         known = self.loop.create_future()
         known.set_result(self._known[key])
         return known
@@ -64,6 +66,12 @@ class TenantLoader(DataLoader[Key, Value], Generic[Key, Value]):
     async def load_batch(self, tx: Transaction, keys: Sequence[Key]) -> list[Value]:
         """The value of each key, in the keys' order."""
         raise NotImplementedError
+
+
+def _seen(waiting: Future[Any]) -> None:
+    """Look at what a future holds: nobody else may, where the field that waited is gone."""
+    if not waiting.cancelled():
+        waiting.exception()
 
 
 class PageUnder(TenantLoader[UUID, Page[Any]]):
