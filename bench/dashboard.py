@@ -35,6 +35,7 @@ from bench.dashboard.servers import (
     Missing,
     Running,
     bare,
+    node_versions,
     of_node,
     of_python,
     started,
@@ -68,6 +69,8 @@ async def main(given: argparse.Namespace) -> None:
             try:
                 running.append(await stack.enter_async_context(started(kind, viewers[0], logs())))
             except Missing as error:
+                if kind.name == TALLYGATE:
+                    raise
                 print(f"skipped: {kind.name}, since {error}")
         meter = Meter(administrator, connections=given.connections, seconds=given.seconds)
         print(f"{os.cpu_count()} CPUs, {platform.machine()}, Python {platform.python_version()},", end=" ")
@@ -75,7 +78,8 @@ async def main(given: argparse.Namespace) -> None:
             f"PostgreSQL {await administrator.fetchval('show server_version')}; {given.connections} connections,",
             end=" ",
         )
-        print(f"{given.rounds} turns of {given.seconds:g} s each; medians of turns\n")
+        print(f"{given.rounds} turns of {given.seconds:g} s each; medians of turns")
+        print(f"{node_versions()}\n" if len(running) > 3 else "")
         await dashboard(meter, running, viewers, given.rounds)
         await small(meter, running[0], viewers[0], given.rounds)
 
@@ -108,8 +112,7 @@ async def dashboard(meter: Meter, running: Sequence[Running], viewers: Sequence[
     table("the dashboard", costs)
     for peer in (NAIVE, HANDWRITTEN, POSTGRAPHILE, YOGA):
         if peer in costs:
-            ratio = costs[TALLYGATE].milliseconds / costs[peer].milliseconds
-            print(f"{TALLYGATE} takes {ratio:.2f} of the CPU of: {peer}")
+            print(f"{TALLYGATE} takes {costs[TALLYGATE].against(costs[peer])} of the CPU of: {peer}")
 
 
 async def agreeing(running: Sequence[Running], viewers: Sequence[Viewer]) -> list[Running]:
@@ -150,7 +153,7 @@ async def small(meter: Meter, tallygate: Running, viewer: Viewer, rounds: int) -
             costs = await meter.rounds([Contestant(tallygate, [ask]), Contestant(server, [same])], rounds)
     print()
     table("an invoice by its id", costs)
-    print(f"{TALLYGATE} takes {costs[TALLYGATE].milliseconds / costs[BARE].milliseconds:.2f} of the CPU of: {BARE}")
+    print(f"{TALLYGATE} takes {costs[TALLYGATE].against(costs[BARE])} of the CPU of: {BARE}")
 
 
 def table(title: str, costs: dict[str, Cost]) -> None:

@@ -1,5 +1,6 @@
 """What a server costs: CPU of its own and of PostgreSQL's backends apart, answers a second, waiting, memory."""
 
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,17 +24,17 @@ class Cost:
     waits: list[float] = field(default_factory=list)
     memory_bytes: int = 0
 
-    @property
-    def milliseconds(self) -> float:
-        """CPU of the server for an answer: the median of the turns."""
-        return median(self.server_cpu) * 1000
+    def against(self, other: "Cost") -> str:
+        """How much of another's CPU it takes: the median of the rounds, in which both had a turn, and their spread."""
+        ratios = [mine / others for mine, others in zip(self.server_cpu, other.server_cpu, strict=True)]
+        return f"{median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
 
     def row(self) -> str:
         """The cells of a table: CPU with its smallest and largest turn, PostgreSQL's, rate, p50, p99, memory."""
         cuts = quantiles(self.waits, n=100)
         low, high = min(self.server_cpu) * 1000, max(self.server_cpu) * 1000
         return (
-            f"{self.milliseconds:.2f} ({low:.2f} to {high:.2f}) | {median(self.database_cpu) * 1000:.2f}"
+            f"{median(self.server_cpu) * 1000:.2f} ({low:.2f} to {high:.2f}) | {median(self.database_cpu) * 1000:.2f}"
             f" | {median(self.rates):,.0f} | {cuts[49] * 1000:.1f} | {cuts[98] * 1000:.1f}"
             f" | {self.memory_bytes / 2**20:,.0f} |"
         )
@@ -68,7 +69,9 @@ class Meter:
     async def _turn(self, contestant: Contestant, cost: Cost) -> None:
         server_before = _cpu_seconds(_with_children(contestant.running.pid))
         database_before = await self._database_cpu()
+        began = time.perf_counter()
         heard = await ask_for(contestant.requests, connections=self._connections, seconds=self._seconds)
+        elapsed = time.perf_counter() - began
         server_after = _cpu_seconds(_with_children(contestant.running.pid))
         database_after = await self._database_cpu()
         answers = len(heard.seconds)
@@ -76,7 +79,7 @@ class Meter:
         # A backend that ended meanwhile is not counted; one that began is, from its beginning.
         worked = (seconds - database_before.get(pid, 0.0) for pid, seconds in database_after.items())
         cost.database_cpu.append(sum(worked) / answers)
-        cost.rates.append(answers / self._seconds)
+        cost.rates.append(answers / elapsed)
         cost.waits += heard.seconds
         cost.memory_bytes = sum(_resident(pid) for pid in _with_children(contestant.running.pid))
 

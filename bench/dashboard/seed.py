@@ -50,8 +50,8 @@ async def seeded(scratch: Scratch, organizations: int) -> list[Viewer]:
                 for file in FILES:
                     await connection.execute(file.read_text())
                 await _give_keys(connection)
-            await connection.execute("vacuum analyze")
             print(f"seeded in {time.perf_counter() - began:.0f} s")
+        await connection.execute("vacuum analyze")
         counts = {table: await connection.fetchval(f"select count(*) from {table}") for table in TABLES}
         print(", ".join(f"{count:,} {table}" for table, count in counts.items()))
         return await _viewers(connection)

@@ -13,6 +13,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import orjson
+
 from bench.dashboard.client import Request, ask_once, post
 from bench.dashboard.documents import DASHBOARD, DASHBOARD_OF_TABLES
 from bench.dashboard.seed import PEPPER, Viewer
@@ -128,6 +130,14 @@ async def _await_answer(request: Request, process: asyncio.subprocess.Process, l
         else:
             return
     raise Missing(f"it does not answer ({problem}); see {log}")
+
+
+def node_versions() -> str:
+    """What the peers in Node are."""
+    node = subprocess.run([_node(), "--version"], capture_output=True, text=True, check=False).stdout.strip()
+    packages = ("postgraphile", "graphql-yoga", "graphql", "pg")
+    found = {name: (NODE / "node_modules" / name / "package.json").read_text() for name in packages}
+    return f"Node {node}, " + ", ".join(f"{name} {orjson.loads(text)['version']}" for name, text in found.items())
 
 
 def _uvicorn(module: str) -> list[str]:
