@@ -6,7 +6,8 @@ select organization_id, id, invoice_id, sequence, type, debit_minor, credit_mino
 from ledger_entries where customer_id is not null;
 
 comment on view statement_entries is
-  E'@primaryKey organization_id,id\n@foreignKey (organization_id, invoice_id) references invoices (organization_id, id)';
+  E'@primaryKey organization_id,id\n'
+  '@foreignKey (organization_id, invoice_id) references invoices (organization_id, id)';
 
 grant select on statement_entries to tallygate_app;
 

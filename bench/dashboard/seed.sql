@@ -26,7 +26,8 @@ select c.number as company, c.id as organization_id, customer, month, (month - 1
        pg_temp.made(3, c.number, 1 + customer % 5, c.at) as plan_id,
        t.total, case when month = 10 then 100 + customer else 0 end as due
 from company c, generate_series(1, 20) as customer, generate_series(1, 10) as month,
-     lateral (select 1 + customer % 7 as seats, timestamptz '2026-01-01' + (month - 1) * interval '1 month' as period_start,
+     lateral (select 1 + customer % 7 as seats,
+                     timestamptz '2026-01-01' + (month - 1) * interval '1 month' as period_start,
                      timestamptz '2026-01-01' + month * interval '1 month' as period_end) as s,
      lateral (select sum(500 + (c.number * 31 + customer * 17 + month * 13 + line * 7) % 9000) as total
               from generate_series(1, 5) as line) as t;
@@ -37,13 +38,14 @@ select id, 'Frobozz ' || number || ' GmbH', 'ACTIVE', 'LIVE', 'default', 'EUR', 
 from company;
 
 insert into customers (organization_id, id, name, currency, metadata, is_default, created_at, updated_at)
-select c.id, pg_temp.made(2, c.number, n, c.at), 'Customer ' || n, 'EUR', '{}', n = 1, c.at + n * interval '1 second', c.at
+select c.id, pg_temp.made(2, c.number, n, c.at), 'Customer ' || n, 'EUR', '{}', n = 1,
+       c.at + n * interval '1 second', c.at
 from company c, generate_series(1, 20) as n;
 
 insert into plans (organization_id, id, key, version, name, status, currency, base_price_minor, interval,
                    interval_count, timing, trial_days, created_at)
-select c.id, pg_temp.made(3, c.number, n, c.at), 'plan-' || n, 1, 'Plan ' || n, 'ACTIVE', 'EUR', 1900 + 500 * n, 'MONTH',
-       1, 'IN_ARREARS', 0, c.at
+select c.id, pg_temp.made(3, c.number, n, c.at), 'plan-' || n, 1, 'Plan ' || n, 'ACTIVE', 'EUR', 1900 + 500 * n,
+       'MONTH', 1, 'IN_ARREARS', 0, c.at
 from company c, generate_series(1, 5) as n;
 
 insert into subscriptions (organization_id, id, customer_id, plan_id, status, quantity, started_at, billing_anchor,
@@ -59,7 +61,8 @@ select organization_id, id, 1, started_at, started_at, plan_id, quantity, billin
 
 insert into invoices (organization_id, id, customer_id, subscription_id, number, status, payment_state, reason,
                       period_start, period_end, currency, subtotal_minor, discount_minor, tax_minor, total_minor,
-                      amount_paid_minor, due_at, finalized_at, paid_at, covers, metadata, version, created_at, updated_at)
+                      amount_paid_minor, due_at, finalized_at, paid_at, covers, metadata, version, created_at,
+                      updated_at)
 select organization_id, id, customer_id, subscription_id, 'INV-2026-' || lpad(number::text, 4, '0'),
        case when due = 0 then 'PAID' else 'FINALIZED' end, case when due = 0 then 'PAID' else 'PARTIALLY_PAID' end,
        'PERIOD', period_start, period_end, 'EUR', total, 0, 0, total, total - due, at + interval '14 days', at,
@@ -94,7 +97,8 @@ insert into accounts (organization_id, id, ledger_id, code, currency, customer_i
 select c.id, pg_temp.made(9, c.number, n, c.at), pg_temp.made(8, c.number, 1, c.at),
        case n when 101 then 'REVENUE' when 102 then 'CASH' else 'RECEIVABLE' end, 'EUR',
        case when n <= 20 then pg_temp.made(2, c.number, n, c.at) end, case when n <= 20 then 100 + n end,
-       case when n <= 20 then 30 end, case when n <= 20 then timestamptz '2026-11-03' end, c.at
+       case when n <= 20 then 30 end,
+       case when n <= 20 then timestamptz '2026-11-03' + n * interval '1 second' end, c.at
 from company c, generate_series(1, 102) as n where n <= 20 or n > 100;
 
 -- Three postings for each invoice: charged, paid in part, and the rest of it, but for what is due.
