@@ -1,4 +1,4 @@
-"""A scratch database for a benchmark: migrated, used as the app's own role, dropped at the end."""
+"""A scratch database for a benchmark: migrated, used as the app's own role, dropped at the end unless it is kept."""
 
 import uuid
 from collections.abc import AsyncIterator
@@ -39,17 +39,21 @@ class Scratch:
 
 
 @asynccontextmanager
-async def scratch_database(*roles: str, durable: bool = False) -> AsyncIterator[Scratch]:
-    """Make a database of its own; `durable` keeps every promise of the disk, as production does."""
+async def scratch_database(*roles: str, durable: bool = False, kept_as: str | None = None) -> AsyncIterator[Scratch]:
+    """Make a database of its own; `durable` keeps every promise of the disk, as production does.
+
+    One that is `kept_as` a name is there again the next time, under that name, with what is in it.
+    """
     with EmbeddedPostgres(FOLDER / ("durable" if durable else "fast"), durable=durable) as server:
-        name = f"bench_{uuid.uuid4().hex[:12]}"
+        name = kept_as or f"bench_{uuid.uuid4().hex[:12]}"
         await create_database(server.url(), name)
         try:
             await migrate(server.url(name))
             await administer(server.url(), *(f"alter role {role} password '{PASSWORD}'" for role in roles or (APP,)))
             yield Scratch(server, name)
         finally:
-            await administer(server.url(), f"drop database {name} with (force)")
+            if kept_as is None:
+                await administer(server.url(), f"drop database {name} with (force)")
 
 
 async def administer(url: str, *statements: str) -> None:
