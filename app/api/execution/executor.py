@@ -14,11 +14,11 @@ from app.api.tenancy import Context, Planning
 
 
 class SettlingExecutor(StrawberryGraphQLCoreExecutionContext):
-    """Runs root mutation fields one after the other, each in its own transaction.
+    """Answers queries by their plans (decision 0013), and runs root mutation fields one after the other.
 
-    The payload is read inside the transaction, so it shows what was written, on a dry run too; then the transaction is
-    kept or undone. Where any of that fails, be it a nullable part of the payload, the field fails, and nothing was
-    stored: whoever sees an error may send the same again.
+    Each mutation field has its own transaction. The payload is read inside it, so it shows what was written, on a dry
+    run too; then the transaction is kept or undone. Where any of that fails, be it a nullable part of the payload, the
+    field fails, and nothing was stored: whoever sees an error may send the same again.
     """
 
     plans: ClassVar[Plans] = Plans()

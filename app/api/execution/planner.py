@@ -36,7 +36,7 @@ class Plans:
     """The plans of operations that were met, one for each choice that `@skip` and `@include` make; the oldest go."""
 
     def __init__(self, most: int = PLANS_MAX) -> None:
-        self._known: OrderedDict[tuple[int, tuple[Any, ...]], tuple[Any, Selection | None]] = OrderedDict()
+        self._known: OrderedDict[tuple[int, tuple[Any, ...]], tuple[Any, Selection]] = OrderedDict()
         self._conditions: OrderedDict[int, tuple[Any, tuple[str, ...]]] = OrderedDict()
         self._most = most
 
@@ -44,15 +44,15 @@ class Plans:
         """The plan of the executor's operation; None where graphql-core answers it."""
         operation = executor.operation
         coerced = executor.variable_values.coerced
-        key = (id(operation), tuple(coerced.get(name) for name in self._condition_names(executor)))
-        known = self._known.get(key)
-        if known is not None:
-            self._known.move_to_end(key)
-            return known[1]
         try:
+            key = (id(operation), tuple(coerced.get(name) for name in self._condition_names(executor)))
+            known = self._known.get(key)
+            if known is not None:
+                self._known.move_to_end(key)
+                return known[1]
             plan = _plan(executor)
-        except Unplanned:
-            plan = None
+        except Exception:  # noqa: BLE001 - graphql-core says what is wrong with it, if anything is
+            return None
         # The operation is kept with its plan, so that its identity stays its own.
         self._known[key] = (operation, plan)
         if len(self._known) > self._most:
