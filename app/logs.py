@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import structlog
 
@@ -32,6 +32,18 @@ FIELDS: Final = frozenset(
 )
 
 
+class _StandardError:
+    """The process's standard error as it is when something is written."""
+
+    def write(self, text: str) -> int:
+        """Write there."""
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        """Let nothing wait."""
+        sys.stderr.flush()
+
+
 def configure_logs(log_format: str) -> None:
     """Set up structlog for this process: `json` or `console`, onto stderr."""
     renderer: Any = structlog.processors.JSONRenderer() if log_format == "json" else structlog.dev.ConsoleRenderer()
@@ -45,7 +57,7 @@ def configure_logs(log_format: str) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast("Any", _StandardError())),
         cache_logger_on_first_use=True,
     )
     logging.getLogger("asyncpg").handlers = [_OfTheDriver(logging.WARNING)]

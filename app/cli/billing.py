@@ -40,6 +40,7 @@ def run_(
     """Make the invoices that are due, as tallygate_worker. Repeating it makes none twice; exit code 1 on failures."""
 
     def run() -> None:
+        from app.logs import configure_logs  # noqa: PLC0415
         from app.settings import WorkerSettings  # noqa: PLC0415
         from app.worker import worker_database  # noqa: PLC0415
 
@@ -48,7 +49,9 @@ def run_(
         instant = None if until is None else _instant(until)
 
         async def bill() -> Tally:
-            async with worker_database(settings_of_environment(WorkerSettings)) as database:
+            settings = settings_of_environment(WorkerSettings)
+            configure_logs(settings.log_format)
+            async with worker_database(settings) as database:
                 return await _bill(database, await wanted_organizations(database, organization, live=True), instant)
 
         _tell(asyncio.run(bill()))

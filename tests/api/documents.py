@@ -18,7 +18,7 @@ from graphql import (
     is_leaf_type,
 )
 
-DEPTH_MAX = 4
+DEPTH_MAX = 3
 FIELDS_MAX = 3
 
 
