@@ -23,7 +23,7 @@ from app.store.tenancy import Database
 
 console = Console(stderr=True)
 
-DEMO_SCALE: Final = 0.85
+DEMO_SCALE: Final = 0.6
 """How much of the demo is told: the first start is to be over within a minute on two cores."""
 
 

@@ -20,7 +20,6 @@ from app.domain.invoice import Invoice, drafted
 from app.domain.subscription import Subscription
 from app.domain.timeline import TICK, Timeline
 from app.domain.usage import Aggregation
-from app.store.audit import record, record_all
 from app.store.connection import TRY_AGAIN, TooSlow, Unavailable
 from app.store.coverage import Accounts, Draft, document_from_coverage, load_accounts
 from app.store.finalization import finalize_drafts
@@ -125,7 +124,6 @@ async def bill_at_once(
     if due.is_empty:
         return None
     (final,) = await finalize_drafts(tx, await draft(tx, await price(tx, [(subscription, due)])))
-    await record(tx, "invoice.finalize", final.id, {"number": final.number})
     return final
 
 
@@ -157,9 +155,7 @@ async def bill_chunk(
 async def _bill_together(tx: WriteTransaction, subscription_ids: Sequence[UUID], until: datetime) -> int:
     async with tx.savepoint():
         found = await load_domain_subscriptions(tx, subscription_ids, tx.facts.zone)
-        invoices = await bill_due(tx, found.values(), until)
-        await record_all(tx, "invoice.finalize", {final.id: {"number": final.number} for final in invoices})
-        return len(invoices)
+        return len(await bill_due(tx, found.values(), until))
 
 
 async def bill_due(tx: WriteTransaction, subscriptions: Iterable[Subscription], until: datetime) -> list[Invoice]:
@@ -198,7 +194,7 @@ class _Step:
 
     def take(self, subscription: Subscription, at: datetime, accounts: Accounts, now: datetime) -> datetime | None:
         """Take a subscription's boundary up; where its draft is still to be reviewed, answer until when."""
-        due = due_at_boundary(subscription.timeline, at, accounts.final)
+        due = due_at_boundary(subscription.timeline, at, accounts.live)
         waiting = accounts.draft_of(due.period)
         if waiting is not None:
             grace_ends = max(at, waiting.created_at) + DRAFT_GRACE
@@ -207,7 +203,6 @@ class _Step:
             fresh = due_at_boundary(subscription.timeline, at, accounts.without(waiting))
             self._adopted.append((subscription, fresh, waiting))
             return None
-        due = due_at_boundary(subscription.timeline, at, accounts.live)
         if not due.is_empty:
             self._new.append((subscription, due))
         return None
@@ -229,8 +224,6 @@ class _Step:
     async def _adopt(self, tx: WriteTransaction, subscription: Subscription, due: Due, waiting: Draft) -> Invoice:
         """The draft as it is where it still stands; else with what its plan gives priced anew."""
         invoice = await lock_invoice(tx, waiting.id)
-        if invoice is None:
-            raise LookupError("A draft vanished while its subscription was locked.")
         if _stands(waiting, due):
             return invoice
         (bill,) = await price(tx, [(subscription, due)])

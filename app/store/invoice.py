@@ -10,7 +10,7 @@ import asyncpg
 import sqlalchemy as sa
 
 from app.domain.charge import ChargeLine, Explanation, LineItemKind
-from app.domain.errors import AlreadyExists
+from app.domain.errors import AlreadyExists, NotFound
 from app.domain.invoice import BillingReason, InvoiceStatus, PaymentState, Totals, invoice_number
 from app.domain.invoice import Invoice as DomainInvoice
 from app.domain.period import Period
@@ -131,10 +131,12 @@ async def load_lines_by_id(tx: Transaction, ids: Sequence[UUID], *, with_drafts:
     return await tx.fetch(_LINES_BY_ID, ids=list(ids), with_drafts=with_drafts)
 
 
-async def lock_invoice(tx: WriteTransaction, invoice_id: UUID) -> DomainInvoice | None:
-    """The invoice with that id, until the transaction ends nobody else's to change."""
+async def lock_invoice(tx: WriteTransaction, invoice_id: UUID) -> DomainInvoice:
+    """The invoice with that id, until the transaction ends nobody else's to change. Raises NotFound."""
     row = await tx.fetch_row(_LOCKED, id=invoice_id)
-    return None if row is None else _domain(row)
+    if row is None:
+        raise NotFound("No invoice has this id.", "invoiceId")
+    return _domain(row)
 
 
 async def insert_invoices(

@@ -1,4 +1,4 @@
-"""The books: postings and the statement; balances are asked here and answered by `balance.py`."""
+"""The books: postings, and the statement. What they come to is in `balance.py`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -13,26 +13,11 @@ from app.domain.chain import ChainedEntry, ChainedTransaction, chain_hash
 from app.domain.errors import InvalidState
 from app.domain.ledger import CUSTOMERS_OWN, AccountCode, EntryType, Posting, postings_for
 from app.store.account import Accounts
-from app.store.balance import load_customer_balances, load_total_balances
 from app.store.chain import billing_ledger
 from app.store.page import Listing, newest_first
 from app.store.query import Query, Relation, any_of, columns_of, new_id, parameter
 from app.store.tables import Ledger, LedgerEntry, LedgerTransaction
 from app.store.tenancy import Transaction, WriteTransaction
-
-__all__ = [
-    "BILLING",
-    "LedgerEntryRow",
-    "StatementEntry",
-    "entries",
-    "listing",
-    "load_customer_balances",
-    "load_entries",
-    "load_total_balances",
-    "open_billing_ledger",
-    "post",
-    "post_all",
-]
 
 BILLING: Final = "billing"
 """The name of the ledger that every organization starts with."""

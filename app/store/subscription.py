@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
+from app.domain.errors import NotFound
 from app.domain.subscription import Subscription as DomainSubscription
 from app.domain.subscription import SubscriptionStatus
 from app.domain.timeline import Pause, Phase, Timeline
@@ -155,10 +156,12 @@ async def load_domain_subscriptions(
     return await _domain(tx, await load_subscriptions(tx, ids), zone)
 
 
-async def lock_subscription(tx: WriteTransaction, subscription_id: UUID) -> DomainSubscription | None:
-    """The subscription with that id, until the transaction ends nobody else's to change."""
+async def lock_subscription(tx: WriteTransaction, subscription_id: UUID) -> DomainSubscription:
+    """The subscription with that id, until the transaction ends nobody else's to change. Raises NotFound."""
     row = await tx.fetch_row(_LOCKED, id=subscription_id)
-    return None if row is None else (await _domain(tx, [row], tx.facts.zone))[row.id]
+    if row is None:
+        raise NotFound("No subscription has this id.", "subscriptionId")
+    return (await _domain(tx, [row], tx.facts.zone))[row.id]
 
 
 async def lock_due(tx: WriteTransaction, until: datetime, limit: int, but: Iterable[UUID]) -> list[UUID]:

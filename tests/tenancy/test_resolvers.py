@@ -45,7 +45,7 @@ from app.api.loaders.loader import CountUnder, ForeignRow, Loaders, PageUnder, T
 from app.api.loaders.meter import MeterByKeyLoader, MeterLoader
 from app.api.loaders.organization import OrganizationLoader
 from app.api.loaders.plan import PlanFeaturesLoader, PlanLoader
-from app.api.loaders.subscription import CurrentPeriodLoader, SubscriptionLoader, UpcomingBillLoader
+from app.api.loaders.subscription import CurrentPeriodLoader, LifeLoader, SubscriptionLoader, UpcomingBillLoader
 from app.api.loaders.usage_event import UsageEventLoader
 from app.api.permission import Reads, Writes
 from app.api.queries.node import NODES
@@ -410,6 +410,7 @@ LOADERS: dict[type[TenantLoader[Any, Any]], tuple[Keys, tuple[Any, ...]]] = {
     CurrentPeriodLoader: (ids_of("subscriptions"), ()),
     CustomerLoader: (ids_of("customers"), ()),
     InvoiceLoader: (ids_of("invoices"), ()),
+    LifeLoader: (ids_of("subscriptions"), ()),
     LedgerEntryLoader: (ids_of("ledgerEntries"), ()),
     LineLoader: (line_ids, ()),
     LinesLoader: (ids_of("invoices"), ()),
@@ -423,7 +424,7 @@ LOADERS: dict[type[TenantLoader[Any, Any]], tuple[Keys, tuple[Any, ...]]] = {
     UsageEventLoader: (ids_of("usageEvents"), ()),
 }
 
-STATEMENTS = {CurrentPeriodLoader: 6, UpcomingBillLoader: 9}
+STATEMENTS = {CurrentPeriodLoader: 6, LifeLoader: 6, UpcomingBillLoader: 9}
 """How many statements a loader takes, where it is not one: the clock, subscriptions, phases, pauses, plans, features;
 then what invoices account for, meters, and the quantities (one for each aggregation among the meters)."""
 

@@ -24,7 +24,7 @@ from graphql import (
 from graphql.execution.collect_fields import FieldDetails
 from strawberry.types.field import StrawberryField
 
-from app.api.execution.leaf import Constant, Leaf, Reader, Unplanned, reader
+from app.api.execution.leaf import Constant, Leaf, Reader, Unplanned, reader, serializer
 
 _TYPENAME = "__typename"
 
@@ -55,6 +55,7 @@ class Shape:
     nullable: bool
     item: "Shape | None" = None
     leaf: GraphQLLeafType | None = None
+    serialize: Callable[[Any], Any] | None = None
     abstract: GraphQLAbstractType | None = None
     details: list[FieldDetails] = field(default_factory=list)
     selections: dict[str, "Selection"] = field(default_factory=dict)
@@ -135,7 +136,7 @@ def _shape(collector: Collector, type_: Any, details: list[FieldDetails]) -> Sha
     if isinstance(type_, GraphQLList):
         return Shape(Kind.LIST, nullable, item=_shape(collector, type_.of_type, details))
     if is_leaf_type(type_):
-        return Shape(Kind.LEAF, nullable, leaf=type_)
+        return Shape(Kind.LEAF, nullable, leaf=type_, serialize=serializer(type_))
     if is_abstract_type(type_):
         return Shape(Kind.ABSTRACT, nullable, abstract=type_, details=details)
     shape = Shape(Kind.OBJECT, nullable, details=details)

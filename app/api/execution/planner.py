@@ -24,7 +24,7 @@ from graphql.execution.collect_fields import collect_fields
 from graphql.execution.values import get_argument_values
 from graphql.pyutils import Path
 
-from app.api.execution.leaf import Unplanned, serializer
+from app.api.execution.leaf import Unplanned
 from app.api.execution.plan import FieldPlan, Kind, Selection, Shape, selected_of, selection_of
 
 PLANS_MAX: Final = 256
@@ -168,9 +168,8 @@ class _Run:
         if len(there) < len(values) and not shape.nullable:
             raise Unplanned("a null where none may be")
         match shape.kind:
-            case Kind.LEAF if shape.leaf is not None:
-                serialize = serializer(shape.leaf)
-                done: Sequence[Any] = [serialize(value) for value in there]
+            case Kind.LEAF if shape.serialize is not None:
+                done: Sequence[Any] = list(map(shape.serialize, there))
             case Kind.LIST if shape.item is not None:
                 done = await self._complete_lists(shape.item, there, field)
             case Kind.OBJECT:

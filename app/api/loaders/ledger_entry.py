@@ -8,7 +8,8 @@ from uuid import UUID
 from app.api.loaders.loader import TenantLoader
 from app.api.tenancy import Context
 from app.domain.money import Money
-from app.store.ledger import load_customer_balances, load_entries
+from app.store.balance import load_customer_balances
+from app.store.ledger import load_entries
 from app.store.query import in_order_of
 from app.store.tables import LedgerEntry
 from app.store.tenancy import Transaction

@@ -1,11 +1,14 @@
 """Subscriptions and the period that each is in."""
 
 from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from app.api.loaders.loader import TenantLoader
 from app.domain.billing import due_at_boundary
 from app.domain.period import Period
+from app.domain.subscription import Subscription as DomainSubscription
 from app.domain.subscription import upcoming_boundary
 from app.store.billing import Priced, load_accounts_at, price
 from app.store.query import in_order_of
@@ -22,14 +25,30 @@ class SubscriptionLoader(TenantLoader[UUID, Subscription | None]):
         return in_order_of(keys, await load_subscriptions(tx, keys), lambda row: row.id)
 
 
+class Life(NamedTuple):
+    """A subscription as its life needs it, and the tenant's now."""
+
+    subscription: DomainSubscription
+    now: datetime
+
+
+class LifeLoader(TenantLoader[UUID, Life]):
+    """Of which the loaders below make what follows from a timeline and the clock: phases and plans are read once."""
+
+    async def load_batch(self, tx: Transaction, keys: Sequence[UUID]) -> list[Life]:
+        """The life of each subscription."""
+        zone, now = await load_clock(tx)
+        subscriptions = await load_domain_subscriptions(tx, keys, zone)
+        return [Life(subscriptions[key], now) for key in keys]
+
+
 class CurrentPeriodLoader(TenantLoader[UUID, Period]):
     """The period that a subscription is in, by the tenant's clock."""
 
-    async def load_batch(self, tx: Transaction, keys: Sequence[UUID]) -> list[Period]:
+    async def load_batch(self, tx: Transaction, keys: Sequence[UUID]) -> list[Period]:  # noqa: ARG002 - lives do
         """The current period of each subscription."""
-        zone, now = await load_clock(tx)
-        subscriptions = await load_domain_subscriptions(tx, keys, zone)
-        return [subscriptions[key].timeline.current_period(now) for key in keys]
+        lives = await self.context.loaders.get(LifeLoader).load_together(keys)
+        return [life.subscription.timeline.current_period(life.now) for life in lives]
 
 
 class UpcomingBillLoader(TenantLoader[UUID, Priced]):
@@ -37,9 +56,11 @@ class UpcomingBillLoader(TenantLoader[UUID, Priced]):
 
     async def load_batch(self, tx: Transaction, keys: Sequence[UUID]) -> list[Priced]:
         """The upcoming bill of each subscription."""
-        zone, now = await load_clock(tx)
-        subscriptions = await load_domain_subscriptions(tx, keys, zone)
-        boundaries = {key: (subscriptions[key], upcoming_boundary(subscriptions[key], now)) for key in keys}
+        lives = await self.context.loaders.get(LifeLoader).load_together(keys)
+        boundaries = {
+            key: (life.subscription, upcoming_boundary(life.subscription, life.now))
+            for key, life in zip(keys, lives, strict=True)
+        }
         accounts = await load_accounts_at(tx, boundaries)
         dues = [
             (subscription, due_at_boundary(subscription.timeline, at, accounts[key].final))

@@ -8,7 +8,7 @@ import strawberry
 
 from app.api.ids import CUSTOMER, INVOICE, INVOICE_LINE_ITEM, SUBSCRIPTION, optional_uuid_of, type_id, uuid_of
 from app.api.loaders.invoice import InvoiceLoader
-from app.api.mutations.payload import Change, Payload, left_out, result
+from app.api.mutations.payload import EXPECTED_VERSION, Change, Payload, left_out, result
 from app.api.permission import Writes
 from app.api.scalars import MinorUnits
 from app.api.tenancy import Info
@@ -22,8 +22,6 @@ from app.operations.invoice.mark_paid import Receipt, mark_invoice_paid
 from app.operations.invoice.void import void_invoice
 from app.operations.invoice_line_item.add import NewLine, add_invoice_line_item
 from app.operations.invoice_line_item.remove import remove_invoice_line_item
-
-_EXPECTED = "Refuse with VERSION_CONFLICT where it is at another version."
 
 
 @strawberry.input(description="Which invoice to draft.")
@@ -47,7 +45,7 @@ class InvoiceLineItemAddInput(Change):
     description: str = strawberry.field(description="What it says to the customer.")
     quantity: Decimal = strawberry.field(default=Decimal(1), description="How many units.")
     unit_price: Decimal = strawberry.field(description="Minor units per unit; negative is a discount.")
-    expected_version: int | None = left_out(_EXPECTED)
+    expected_version: int | None = left_out(EXPECTED_VERSION)
 
 
 @strawberry.input(description="A line to take off.")
@@ -56,7 +54,7 @@ class InvoiceLineItemRemoveInput(Change):
 
     invoice_id: strawberry.ID = strawberry.field(description="Which draft.")
     line_item_id: strawberry.ID = strawberry.field(description="Which of its lines.")
-    expected_version: int | None = left_out(_EXPECTED)
+    expected_version: int | None = left_out(EXPECTED_VERSION)
 
 
 @strawberry.input(description="Which draft to delete.")
@@ -79,7 +77,7 @@ class InvoiceFinalizeInput(Change):
 
     invoice_id: strawberry.ID = strawberry.field(description="Which draft.")
     due_in_days: int | None = left_out("30 where it is left out.")
-    expected_version: int | None = left_out(_EXPECTED)
+    expected_version: int | None = left_out(EXPECTED_VERSION)
 
 
 @strawberry.input(description="Money that came in outside the gateway.")
@@ -90,7 +88,7 @@ class InvoiceMarkPaidInput(Change):
     amount: MinorUnits | None = left_out("The rest that is due where it is left out; less is a partial payment.")
     paid_at: datetime | None = left_out("Now where it is left out.")
     external_reference: str | None = left_out("What the bank calls it.")
-    expected_version: int | None = left_out(_EXPECTED)
+    expected_version: int | None = left_out(EXPECTED_VERSION)
 
 
 @strawberry.input(description="Which invoice to take back.")
@@ -99,7 +97,7 @@ class InvoiceVoidInput(Change):
 
     invoice_id: strawberry.ID = strawberry.field(description="Which invoice.")
     reason: str | None = left_out("Why; it stands on the statement.")
-    expected_version: int | None = left_out(_EXPECTED)
+    expected_version: int | None = left_out(EXPECTED_VERSION)
 
 
 @strawberry.type(description="What came of a change to an invoice.")

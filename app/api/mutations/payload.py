@@ -1,10 +1,12 @@
 """What every mutation takes and answers."""
 
-from typing import Any
+from typing import Any, Final
 
 import strawberry
 
 from app.api.types.user_error import UserError
+
+EXPECTED_VERSION: Final = "Refuse with VERSION_CONFLICT where it is at another version."
 
 
 @strawberry.input

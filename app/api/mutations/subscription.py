@@ -8,7 +8,7 @@ import strawberry
 from app.api.ids import CUSTOMER, SUBSCRIPTION, optional_uuid_of, uuid_of
 from app.api.loaders.invoice import InvoiceLoader
 from app.api.loaders.subscription import SubscriptionLoader
-from app.api.mutations.payload import Change, Payload, left_out, result
+from app.api.mutations.payload import EXPECTED_VERSION, Change, Payload, left_out, result
 from app.api.permission import Writes
 from app.api.scalars import Metadata
 from app.api.tenancy import Info
@@ -21,8 +21,6 @@ from app.operations.subscription.change_plan import PlanChange, change_subscript
 from app.operations.subscription.create import NewSubscription, create_subscription
 from app.operations.subscription.pause import pause_subscription
 from app.operations.subscription.resume import resume_subscription
-
-_EXPECTED = "Refuse with VERSION_CONFLICT where it is at another version."
 
 
 @strawberry.input(description="A new subscription.")
@@ -55,7 +53,7 @@ class SubscriptionChangePlanInput(Change):
     proration: ProrationBehavior = strawberry.field(
         default=ProrationBehavior.PRORATE_NEXT, description="What the change does to the money of the current period."
     )
-    expected_version: int | None = left_out(_EXPECTED)
+    expected_version: int | None = left_out(EXPECTED_VERSION)
 
 
 @strawberry.input(description="From now on there is no base fee.")
@@ -64,7 +62,7 @@ class SubscriptionPauseInput(Change):
 
     subscription_id: strawberry.ID = strawberry.field(description="Which subscription.")
     resumes_at: datetime | None = left_out("When it resumes by itself; when it is resumed, where it is left out.")
-    expected_version: int | None = left_out(_EXPECTED)
+    expected_version: int | None = left_out(EXPECTED_VERSION)
 
 
 @strawberry.input(description="The pause ends now.")
@@ -72,7 +70,7 @@ class SubscriptionResumeInput(Change):
     """The end of a pause."""
 
     subscription_id: strawberry.ID = strawberry.field(description="Which subscription.")
-    expected_version: int | None = left_out(_EXPECTED)
+    expected_version: int | None = left_out(EXPECTED_VERSION)
 
 
 @strawberry.input(description="When a subscription ends.")
@@ -83,7 +81,7 @@ class SubscriptionCancelInput(Change):
     timing: CancelTiming = strawberry.field(default=CancelTiming.PERIOD_END, description="When it takes effect.")
     at: datetime | None = left_out("For AT.")
     reason: str | None = left_out("Why, for the record.")
-    expected_version: int | None = left_out(_EXPECTED)
+    expected_version: int | None = left_out(EXPECTED_VERSION)
 
 
 @strawberry.type(description="What came of a change to a subscription.")

@@ -10,7 +10,8 @@ from app.api.types.filters import LedgerEntryFilter, ledger_entry_list
 from app.api.types.input import given
 from app.api.types.ledger_entry import LedgerEntry
 from app.api.types.money import Money, money
-from app.store.ledger import listing, load_total_balances
+from app.store.balance import load_total_balances
+from app.store.ledger import listing
 
 
 @strawberry.type

@@ -2,7 +2,6 @@
 
 from uuid import UUID
 
-from app.domain.errors import NotFound
 from app.store.audit import record
 from app.store.invoice import delete_invoice, lock_invoice
 from app.store.subscription import reopen_billing
@@ -13,8 +12,6 @@ async def delete_draft_invoice(db: TenantDatabase, invoice_id: UUID) -> None:
     """Delete a draft with its lines. Raises NotFound, InvalidState where it is no draft."""
     async with db.write() as tx:
         invoice = await lock_invoice(tx, invoice_id)
-        if invoice is None:
-            raise NotFound("No invoice has this id.", "invoiceId")
         invoice.deleted()
         await delete_invoice(tx, invoice_id)
         if invoice.subscription_id is not None:

@@ -2,8 +2,6 @@
 
 from uuid import UUID
 
-from app.domain.errors import NotFound
-from app.store.audit import record
 from app.store.finalization import finalize_draft
 from app.store.invoice import lock_invoice
 from app.store.subscription import reopen_billing
@@ -20,9 +18,6 @@ async def finalize_invoice(
     """
     async with db.write() as tx:
         draft = await lock_invoice(tx, invoice_id)
-        if draft is None:
-            raise NotFound("No invoice has this id.", "invoiceId")
         final = await finalize_draft(tx, draft.expecting(expected_version), due_in_days)
         if final.subscription_id is not None:
             await reopen_billing(tx, final.subscription_id, since=tx.now)
-        await record(tx, "invoice.finalize", final.id, {"number": final.number})

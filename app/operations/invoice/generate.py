@@ -48,8 +48,6 @@ async def generate_invoice(db: TenantDatabase, request: InvoiceRequest) -> UUID:
 
 async def _of_period(tx: WriteTransaction, subscription_id: UUID, period: Period | None, notes: str | None) -> Invoice:
     subscription = await lock_subscription(tx, subscription_id)
-    if subscription is None:
-        raise NotFound("No subscription has this id.", "subscriptionId")
     wanted = _period(subscription, period, tx.now)
     at = invoice_boundary(subscription, wanted)
     accounts = (await load_accounts_at(tx, {subscription.id: (subscription, at)}))[subscription.id]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from app.domain.errors import Invalid, NotFound
+from app.domain.errors import Invalid
 from app.domain.ledger import EntryType
 from app.domain.text import optional_text
 from app.store.audit import record
@@ -31,8 +31,6 @@ async def mark_invoice_paid(db: TenantDatabase, invoice_id: UUID, receipt: Recei
     reference = optional_text(receipt.external_reference, "externalReference", longest=255)
     async with db.write() as tx:
         invoice = await lock_invoice(tx, invoice_id)
-        if invoice is None:
-            raise NotFound("No invoice has this id.", "invoiceId")
         at = receipt.paid_at or tx.now
         if at > tx.now:
             raise Invalid("A payment cannot come in later than now.", "paidAt")

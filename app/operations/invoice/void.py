@@ -2,7 +2,6 @@
 
 from uuid import UUID
 
-from app.domain.errors import NotFound
 from app.domain.invoice import InvoiceStatus
 from app.domain.ledger import EntryType
 from app.domain.text import LONG_MAX, optional_text
@@ -25,8 +24,6 @@ async def void_invoice(
     why = optional_text(reason, "reason", longest=LONG_MAX)
     async with db.write() as tx:
         invoice = await lock_invoice(tx, invoice_id)
-        if invoice is None:
-            raise NotFound("No invoice has this id.", "invoiceId")
         void = invoice.expecting(expected_version).voided(at=tx.now)
         await save_invoice(tx, void)
         if void.subscription_id is not None:

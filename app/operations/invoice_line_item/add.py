@@ -5,7 +5,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from app.domain.charge import manual_line
-from app.domain.errors import Invalid, NotFound
+from app.domain.errors import Invalid
 from app.domain.invoice import LINE_ITEMS_MAX
 from app.domain.text import text
 from app.store.audit import record
@@ -28,8 +28,6 @@ async def add_invoice_line_item(db: TenantDatabase, invoice_id: UUID, new: NewLi
     line = manual_line(text(new.description, "description", longest=500), new.quantity, new.unit_price)
     async with db.write() as tx:
         draft = await lock_invoice(tx, invoice_id)
-        if draft is None:
-            raise NotFound("No invoice has this id.", "invoiceId")
         lines = await load_lines(tx, [invoice_id])
         if len(lines) >= LINE_ITEMS_MAX:
             raise Invalid(f"An invoice has at most {LINE_ITEMS_MAX:,} lines.", "invoiceId")

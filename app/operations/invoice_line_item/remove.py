@@ -14,8 +14,6 @@ async def remove_invoice_line_item(
     """Take a line off a draft and take its totals anew. Raises NotFound, VersionConflict, InvalidState."""
     async with db.write() as tx:
         draft = await lock_invoice(tx, invoice_id)
-        if draft is None:
-            raise NotFound("No invoice has this id.", "invoiceId")
         left = [line for line in await load_lines(tx, [invoice_id]) if line.id != line_item_id]
         changed = draft.expecting(expected_version).with_lines(kinds_and_amounts(left))
         if not await delete_line(tx, invoice_id, line_item_id):

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from app.domain.errors import NotFound
 from app.domain.subscription import CancelTiming
 from app.domain.text import LONG_MAX, optional_text
 from app.store.audit import record
@@ -32,8 +31,6 @@ async def cancel_subscription(db: TenantDatabase, subscription_id: UUID, cancell
     reason = optional_text(cancellation.reason, "reason", longest=LONG_MAX)
     async with db.write() as tx:
         before = await lock_subscription(tx, subscription_id)
-        if before is None:
-            raise NotFound("No subscription has this id.", "subscriptionId")
         after = before.expecting(cancellation.expected_version).cancelled(
             cancellation.timing, now=tx.now, at=cancellation.at, reason=reason
         )

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from app.domain.billing import due_at_change
-from app.domain.errors import NotFound
 from app.domain.invoice import Invoice
 from app.domain.subscription import ProrationBehavior, Subscription
 from app.store.audit import record
@@ -33,8 +32,6 @@ async def change_subscription_plan(db: TenantDatabase, subscription_id: UUID, ch
     """
     async with db.write() as tx:
         before = await lock_subscription(tx, subscription_id)
-        if before is None:
-            raise NotFound("No subscription has this id.", "subscriptionId")
         before.expecting(change.expected_version)
         row = await load_plan_to_subscribe(tx, change.plan_key, change.plan_version, known=before.plan.id)
         plan = await load_domain_plan(tx, row.id)

@@ -3,7 +3,6 @@
 from datetime import datetime
 from uuid import UUID
 
-from app.domain.errors import NotFound
 from app.domain.period import shown
 from app.store.audit import record
 from app.store.subscription import lock_subscription, save_subscription
@@ -20,8 +19,6 @@ async def pause_subscription(
     """
     async with db.write() as tx:
         before = await lock_subscription(tx, subscription_id)
-        if before is None:
-            raise NotFound("No subscription has this id.", "subscriptionId")
         after = before.expecting(expected_version).paused(now=tx.now, resumes_at=resumes_at)
         await save_subscription(tx, after, before)
         await record(tx, "subscription.pause", after.id, {"resumesAt": resumes_at and shown(resumes_at)})

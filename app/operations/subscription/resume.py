@@ -2,7 +2,6 @@
 
 from uuid import UUID
 
-from app.domain.errors import NotFound
 from app.store.audit import record
 from app.store.subscription import lock_subscription, save_subscription
 from app.store.tenancy import TenantDatabase
@@ -15,8 +14,6 @@ async def resume_subscription(db: TenantDatabase, subscription_id: UUID, *, expe
     """
     async with db.write() as tx:
         before = await lock_subscription(tx, subscription_id)
-        if before is None:
-            raise NotFound("No subscription has this id.", "subscriptionId")
         after = before.expecting(expected_version).resumed(now=tx.now)
         await save_subscription(tx, after, before)
         await record(tx, "subscription.resume", after.id)
