@@ -20,6 +20,7 @@ from app.domain.invoice import Invoice, drafted
 from app.domain.subscription import Subscription
 from app.domain.timeline import TICK, Timeline
 from app.domain.usage import Aggregation
+from app.store.audit import record, record_all
 from app.store.connection import TRY_AGAIN, TooSlow, Unavailable
 from app.store.coverage import Accounts, Draft, document_from_coverage, load_accounts
 from app.store.finalization import finalize_drafts
@@ -124,6 +125,7 @@ async def bill_at_once(
     if due.is_empty:
         return None
     (final,) = await finalize_drafts(tx, await draft(tx, await price(tx, [(subscription, due)])))
+    await record(tx, "invoice.finalize", final.id, {"number": final.number})
     return final
 
 
@@ -155,7 +157,9 @@ async def bill_chunk(
 async def _bill_together(tx: WriteTransaction, subscription_ids: Sequence[UUID], until: datetime) -> int:
     async with tx.savepoint():
         found = await load_domain_subscriptions(tx, subscription_ids, tx.facts.zone)
-        return len(await bill_due(tx, found.values(), until))
+        invoices = await bill_due(tx, found.values(), until)
+        await record_all(tx, "invoice.finalize", {final.id: {"number": final.number} for final in invoices})
+        return len(invoices)
 
 
 async def bill_due(tx: WriteTransaction, subscriptions: Iterable[Subscription], until: datetime) -> list[Invoice]:
@@ -194,7 +198,7 @@ class _Step:
 
     def take(self, subscription: Subscription, at: datetime, accounts: Accounts, now: datetime) -> datetime | None:
         """Take a subscription's boundary up; where its draft is still to be reviewed, answer until when."""
-        due = due_at_boundary(subscription.timeline, at, accounts.live)
+        due = due_at_boundary(subscription.timeline, at, accounts.final)
         waiting = accounts.draft_of(due.period)
         if waiting is not None:
             grace_ends = max(at, waiting.created_at) + DRAFT_GRACE
@@ -203,6 +207,7 @@ class _Step:
             fresh = due_at_boundary(subscription.timeline, at, accounts.without(waiting))
             self._adopted.append((subscription, fresh, waiting))
             return None
+        due = due_at_boundary(subscription.timeline, at, accounts.live)
         if not due.is_empty:
             self._new.append((subscription, due))
         return None

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from app.domain.invoice import DUE_IN_DAYS, Invoice
 from app.domain.ledger import EntryType
-from app.store.audit import record_all
 from app.store.invoice import draw_numbers, save_invoices
 from app.store.ledger import StatementEntry, post_all
 from app.store.tenancy import WriteTransaction
@@ -19,7 +18,7 @@ async def finalize_draft(tx: WriteTransaction, draft: Invoice, due_in_days: int 
 async def finalize_drafts(
     tx: WriteTransaction, drafts: Sequence[Invoice], due_in_days: int | None = None
 ) -> list[Invoice]:
-    """Lock drafts, number them in their order, post and audit them, with as many statements for many as for one.
+    """Lock drafts, number them in their order and post them, with as many statements for many as for one.
 
     A total of 0 is PAID at once, with a number and no entry; one below 0 is PAID too, and its CREDIT is kept as the
     customer's credit. Raises InvalidState, Invalid; then, or where the transaction fails, all of it is undone (M11).
@@ -31,7 +30,6 @@ async def finalize_drafts(
     if finals:
         await save_invoices(tx, finals)
     await post_all(tx, [_entry(invoice) for invoice in finals if invoice.totals.total])
-    await record_all(tx, "invoice.finalize", {invoice.id: {"number": invoice.number} for invoice in finals})
     return finals
 
 

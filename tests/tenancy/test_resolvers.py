@@ -469,6 +469,7 @@ class TestLoaders:
         asked = [*keys, *keys] if loader in STATEMENTS else [*keys, unknown, *keys]
         random.Random(4711).shuffle(asked)
         tx = await context.db.snapshot()
+        context.forget_loaded()
         before = tx.statements
         answers = await asyncio.gather(*(context.loaders.get(loader, *variant).load(key) for key in asked))
         assert tx.statements - before == STATEMENTS.get(loader, 1)
@@ -482,6 +483,7 @@ class TestLoaders:
         parents = [parsed(id_)[1] for id_ in await many(records, "customers")]
         request = PageRequest(limit=3, filters={"with_drafts": True})
         tx = await context.db.snapshot()
+        context.forget_loaded()
         before = tx.statements
         pages = await context.loaders.page_under(listing, "customer", request).load_many(parents)
         counts = await context.loaders.count_under(listing, "customer", request.filters).load_many(parents)

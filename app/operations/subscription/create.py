@@ -8,7 +8,7 @@ from uuid import UUID
 from app.domain.errors import CurrencyMismatch, Invalid, NotFound
 from app.domain.subscription import check_quantity, subscribed
 from app.domain.text import metadata
-from app.store.audit import record
+from app.store.audit import record, record_all
 from app.store.billing import bill_due
 from app.store.customer import load_customer, load_default_customer
 from app.store.plan import load_domain_plan, load_plan_to_subscribe
@@ -65,7 +65,8 @@ async def create_subscription(db: TenantDatabase, new: NewSubscription) -> tuple
         )
         await insert_subscription(tx, subscription, metadata(new.metadata, "metadata"))
         await record(tx, "subscription.create", subscription.id, {"plan": f"{plan.key} version {plan.version}"})
-        invoices = await bill_due(tx, [subscription], tx.now) if subscription.due_at == tx.now else []
+        invoices = await bill_due(tx, [subscription], tx.now) if start == tx.now else []
+        await record_all(tx, "invoice.finalize", {final.id: {"number": final.number} for final in invoices})
         return subscription.id, invoices[-1].id if invoices else None
 
 
