@@ -14,6 +14,7 @@ from app.logs import configure_logs
 from app.settings import Settings
 from app.store.connection import ConnectionPool, Timeouts
 from app.store.migration import head_revision
+from app.store.notification import Listener
 from app.store.system import SystemDatabase
 from app.store.tenancy import Database
 from app.web.middleware import RequestIdMiddleware
@@ -31,10 +32,16 @@ def connection_pool(settings: Settings) -> ConnectionPool:
     )
 
 
+def listener(settings: Settings) -> Listener:
+    """The ear of this process, not open yet."""
+    return Listener((settings.listener_database_url or settings.database_url).get_secret_value())
+
+
 def application(settings: Settings, demo_keys: Sequence[DemoKey] = ()) -> Starlette:
     """The ASGI application. It refuses to start where the wall does not stand (UnsafeDatabase)."""
     configure_logs(settings.log_format)
     pool = connection_pool(settings)
+    ear = listener(settings)
     system = SystemDatabase(pool)
     endpoint = GraphQLEndpoint(
         settings,
@@ -48,8 +55,10 @@ def application(settings: Settings, demo_keys: Sequence[DemoKey] = ()) -> Starle
         await pool.open()
         try:
             await system.check_wall(head_revision())
+            await ear.open()
             yield
         finally:
+            await ear.close()
             await pool.close()
 
     async def graphql(request):  # noqa: ANN001, ANN202

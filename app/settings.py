@@ -38,6 +38,9 @@ class Settings(ProcessSettings):
     cursor_secret: SecretStr = Field(
         description="Secret that signs cursors, 32 characters or more; changing it voids cursors that clients hold."
     )
+    listener_database_url: SecretStr | None = Field(
+        default=None, description="The same database, past a pooler that lends connections by the transaction."
+    )
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: Annotated[int, Field(ge=0, le=65535)] = Field(default=8000, description="Port to listen on.")
     pool_size: Annotated[int, Field(ge=1, le=500)] = Field(

@@ -207,7 +207,7 @@ def test_only_the_wall_holds_the_pool() -> None:
 
 
 def test_few_files_talk_to_a_server_themselves() -> None:
-    """Connections are made by the pool, by migrations, by the queue, and by what prepares a server before the wall."""
+    """The pool, the listener, migrations, the queue, and what prepares a server before the wall; nobody else."""
     found = {
         name
         for name, tree in trees()
@@ -216,7 +216,12 @@ def test_few_files_talk_to_a_server_themselves() -> None:
         and isinstance(node.value, ast.Name)
         and (node.value.id, node.attr) in (("asyncpg", "connect"), ("asyncpg", "create_pool"))
     }
-    assert found == {"app/store/connection.py", "app/store/installation.py", "app/store/queue/consumer.py"}
+    assert found == {
+        "app/store/connection.py",
+        "app/store/installation.py",
+        "app/store/notification.py",
+        "app/store/queue/consumer.py",
+    }
     engines = {name for name, tree in trees() for _, what in imports_in(tree) if "create_" in what and "engine" in what}
     assert engines == {"app/store/migration.py"}
 
