@@ -8,3 +8,4 @@ class JobKind(StrEnum):
 
     BILLING_RUN = "billing.run"
     IDEMPOTENCY_PURGE = "idempotency.purge"
+    USAGE_MATCH = "usage.match"

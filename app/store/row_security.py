@@ -103,10 +103,10 @@ def _drop_functions_of(role: str, *functions: str) -> list[str]:
     return [f"set local role {role}", *(f"drop function {name}" for name in functions), f"set local role {OWNER}"]
 
 
-def append_only(table: str, *, partitioned: bool = False) -> list[str]:
-    """Refuse UPDATE, DELETE and TRUNCATE on a table, to its owner too (E9)."""
+def append_only(table: str, *, partitioned: bool = False, by: str = "refuse_change") -> list[str]:
+    """Refuse UPDATE, DELETE and TRUNCATE on a table, to its owner too (E9); `by` is the trigger function that does."""
     statements = [
-        f"create trigger append_only before update or delete on {table} for each row execute function refuse_change()",
+        f"create trigger append_only before update or delete on {table} for each row execute function {by}()",
         f"alter table {table} enable always trigger append_only",
     ]
     for name in [table, *(partitions(table) if partitioned else [])]:
@@ -117,6 +117,12 @@ def append_only(table: str, *, partitioned: bool = False) -> list[str]:
         if name != table:
             statements.append(f"alter table {name} enable always trigger append_only")
     return statements
+
+
+def not_append_only(table: str, *, partitioned: bool = False) -> list[str]:
+    """Take back what `append_only` made, to make it anew by another function."""
+    names = [table, *(partitions(table) if partitioned else [])]
+    return [f"drop trigger append_only on {table}", *(f"drop trigger never_truncated on {name}" for name in names)]
 
 
 def app_may(table: str, *rights: str, update: Iterable[str] = ()) -> list[str]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -13,11 +13,18 @@ from app.store.page import Key, Listing
 from app.store.query import Query, Relation, any_of, parameter
 from app.store.tables import UsageEvent
 from app.store.tenancy import Transaction, WriteTransaction
+from app.store.usage_hour import COUNTED, VALUED
 
 events = Relation(UsageEvent)
 UsageEventRow = events.row
 
 _BY_ID: Final = events.where(events.c.id == any_of("ids"))
+_IDENTIFIED: Final = Query(
+    """
+    select id from usage_identities
+    where organization_id = :organization_id and source = :source and event_id = :event_id
+    """
+)
 
 listing: Final = Listing(
     events,
@@ -63,9 +70,6 @@ class WaitingEvent:
     occurred_at: datetime
 
 
-Sent = TypeVar("Sent", MatchedEvent, WaitingEvent)
-
-
 class Carrier(NamedTuple):
     """A subscription that counts a meter for its customer, from `started_at` until `ends_at`, on one of its plans."""
 
@@ -76,39 +80,62 @@ class Carrier(NamedTuple):
     ends_at: datetime | None
 
 
-_INSERT: Final = Query(
-    """
+_SENT: Final = """
+    select * from unnest(:ids ::uuid[], :sources ::text[], :event_ids ::text[], :meter_ids ::uuid[],
+                         :customer_ids ::uuid[], :subscription_ids ::uuid[], :quantities ::numeric[],
+                         :properties ::jsonb[], :occurred ::timestamptz[], :meter_keys ::text[],
+                         :external_customer_ids ::text[])
+      as s (id, source, event_id, meter_id, customer_id, subscription_id, quantity, properties, occurred_at, meter_key,
+            external_customer_id)
+"""
+
+_TAKEN: Final = """
+    insert into usage_identities (organization_id, source, event_id, id, occurred_at)
+    select :organization_id, s.source, s.event_id, s.id, s.occurred_at from sent s
+    on conflict do nothing
+    returning id
+"""
+"""Takes the identities that nobody has taken, in the order in which they are sent."""
+
+_STORED: Final = """
     insert into usage_events
       (organization_id, id, meter_id, customer_id, subscription_id, source, event_id, quantity, properties,
        occurred_at, recorded_at)
-    select :organization_id, e.*, :now
-    from unnest(:ids ::uuid[], :meter_ids ::uuid[], :customer_ids ::uuid[], :subscription_ids ::uuid[],
-                :sources ::text[], :event_ids ::text[], :quantities ::numeric[], :properties ::jsonb[],
-                :occurred ::timestamptz[]) as e
-    on conflict (organization_id, source, event_id) do nothing
-    returning id
-    """
-)
+    select :organization_id, s.id, s.meter_id, s.customer_id, s.subscription_id, s.source, s.event_id, s.quantity,
+           s.properties, s.occurred_at, :now
+    from sent s join taken t on t.id = s.id
+    where s.meter_key is null
+    returning id, meter_id, customer_id, subscription_id, quantity, properties, occurred_at
+"""
 
-_INSERT_WAITING: Final = Query(
-    """
+_KEPT: Final = """
     insert into unmatched_usage_events
       (organization_id, id, meter_key, customer_id, external_customer_id, subscription_id, source, event_id, quantity,
        properties, occurred_at, recorded_at)
-    select :organization_id, e.*, :now
-    from unnest(:ids ::uuid[], :meter_keys ::text[], :customer_ids ::uuid[], :external_customer_ids ::text[],
-                :subscription_ids ::uuid[], :sources ::text[], :event_ids ::text[], :quantities ::numeric[],
-                :properties ::jsonb[], :occurred ::timestamptz[])
-         as e (id, meter_key, customer_id, external_customer_id, subscription_id, source, event_id, quantity,
-               properties, occurred_at)
-    where not exists (
-      select from usage_events u
-      where u.organization_id = :organization_id and u.source = e.source and u.event_id = e.event_id
+    select :organization_id, s.id, s.meter_key, s.customer_id, s.external_customer_id, s.subscription_id, s.source,
+           s.event_id, s.quantity, s.properties, s.occurred_at, :now
+    from sent s join taken t on t.id = s.id
+    where s.meter_key is not null
+"""
+
+
+def _take(*, by_value: bool, waiting: bool) -> Query[tuple[UUID]]:
+    """One statement for all that a call brings: identities, events and what they come to, or their place to wait."""
+    values = f", valued as ({VALUED})" if by_value else ""
+    kept = f", kept as ({_KEPT})" if waiting else ""
+    return Query(
+        f"""
+        with sent as ({_SENT}), taken as ({_TAKEN}), stored as ({_STORED}), counted as ({COUNTED}){values}{kept}
+        select id from taken
+        """  # noqa: S608 - made of constants
     )
-    on conflict (organization_id, source, event_id) do nothing
-    returning id
-    """
-)
+
+
+_TAKE: Final = {
+    (by_value, waiting): _take(by_value=by_value, waiting=waiting)
+    for by_value in (False, True)
+    for waiting in (False, True)
+}
 
 _ON_PLAN: Final = """
     join subscription_phases p on p.organization_id = s.organization_id and p.subscription_id = s.id
@@ -135,99 +162,40 @@ _CARRIERS: Final = Query(
     Carrier._make,
 )
 
-_INBOX: Final = "hashtextextended('inbox ' || :organization_id ::uuid ::text, 0)"
-_HOLD_INBOX: Final = Query(f"select pg_advisory_xact_lock_shared({_INBOX})")
-_CLOSE_INBOX: Final = Query(f"select pg_advisory_xact_lock({_INBOX})")
 
-_CARRIER_OF_READY: Final = CARRIER.format(
-    customer_id="r.found_customer_id", meter_id="r.meter_id", occurred_at="r.occurred_at"
-)
-_MATCH: Final = Query(
-    f"""
-    with ready as (
-      delete from unmatched_usage_events u
-      using meters m, customers c
-      where u.organization_id = :organization_id
-        and m.organization_id = u.organization_id and m.key = u.meter_key
-        and c.organization_id = u.organization_id
-        and case when u.customer_id is not null then c.id = u.customer_id
-                 else c.external_id = u.external_customer_id end
-        and (u.meter_key = :meter_key or u.external_customer_id = :external_customer_id)
-      returning u.*, m.id as meter_id, c.id as found_customer_id
-    )
-    insert into usage_events
-      (organization_id, id, meter_id, customer_id, subscription_id, source, event_id, quantity, properties,
-       occurred_at, recorded_at)
-    select r.organization_id, r.id, r.meter_id, r.found_customer_id,
-           coalesce(r.subscription_id, ({_CARRIER_OF_READY})),
-           r.source, r.event_id, r.quantity, r.properties, r.occurred_at, r.recorded_at
-    from ready r
-    on conflict (organization_id, source, event_id) do nothing
-    """  # noqa: S608 - made of constants
-)
+async def take_events(
+    tx: WriteTransaction, rows: Sequence[MatchedEvent | WaitingEvent], *, by_value: bool
+) -> set[UUID]:
+    """Store events and count them, keep those that wait, and give the ids of those that were new.
 
-
-async def insert_events(tx: WriteTransaction, rows: Sequence[MatchedEvent]) -> set[UUID]:
-    """Store events and give the ids of those that were new; each (source, event id) counts once, whoever sends it."""
+    Each (source, event id) is taken once, whoever sends it. `by_value` says that a meter among them is UNIQUE.
+    """
     rows = _in_one_order(rows)
+    waiting = [row if isinstance(row, WaitingEvent) else None for row in rows]
     found = await tx.fetch(
-        _INSERT,
+        _TAKE[by_value, any(waiting)],
         now=tx.now,
         ids=[row.id for row in rows],
-        meter_ids=[row.meter_id for row in rows],
-        customer_ids=[row.customer_id for row in rows],
-        subscription_ids=[row.subscription_id for row in rows],
         sources=[row.source for row in rows],
         event_ids=[row.event_id for row in rows],
+        meter_ids=[row.meter_id if isinstance(row, MatchedEvent) else None for row in rows],
+        customer_ids=[row.customer_id for row in rows],
+        subscription_ids=[row.subscription_id for row in rows],
         quantities=[row.quantity for row in rows],
-        properties=[dict(row.properties) for row in rows],
+        properties=[row.properties for row in rows],
         occurred=[row.occurred_at for row in rows],
+        meter_keys=[row and row.meter_key for row in waiting],
+        external_customer_ids=[row and row.external_customer_id for row in waiting],
     )
     return {record[0] for record in found}
 
 
-async def insert_waiting(tx: WriteTransaction, rows: Sequence[WaitingEvent]) -> set[UUID]:
-    """Keep events that do not match yet and give the ids of those that were new."""
-    rows = _in_one_order(rows)
-    found = await tx.fetch(
-        _INSERT_WAITING,
-        now=tx.now,
-        ids=[row.id for row in rows],
-        meter_keys=[row.meter_key for row in rows],
-        customer_ids=[row.customer_id for row in rows],
-        external_customer_ids=[row.external_customer_id for row in rows],
-        subscription_ids=[row.subscription_id for row in rows],
-        sources=[row.source for row in rows],
-        event_ids=[row.event_id for row in rows],
-        quantities=[row.quantity for row in rows],
-        properties=[dict(row.properties) for row in rows],
-        occurred=[row.occurred_at for row in rows],
-    )
-    return {record[0] for record in found}
-
-
-def _in_one_order(rows: Sequence[Sent]) -> list[Sent]:
+def _in_one_order(rows: Sequence[MatchedEvent | WaitingEvent]) -> list[MatchedEvent | WaitingEvent]:
     """Whoever sends the same events stores them in the same order, so that none waits for another in a circle.
 
     Of an event that comes twice in one call the first stays first.
     """
     return sorted(rows, key=lambda row: (row.source, row.event_id))
-
-
-async def hold_inbox(tx: WriteTransaction) -> None:
-    """Let no meter or customer come to be between looking for them and keeping an event that waits for them."""
-    await tx.fetch(_HOLD_INBOX)
-
-
-async def match_waiting(
-    tx: WriteTransaction, *, meter_key: str | None = None, external_customer_id: str | None = None
-) -> int:
-    """Turn waiting events of a meter or customer that now exists into usage events; how many.
-
-    Waits for those who hold the inbox, and they for this transaction: no event is missed by both.
-    """
-    await tx.fetch(_CLOSE_INBOX)
-    return await tx.execute(_MATCH, meter_key=meter_key, external_customer_id=external_customer_id)
 
 
 async def load_carriers(tx: Transaction, customer_ids: Iterable[UUID], meter_ids: Iterable[UUID]) -> list[Carrier]:
@@ -238,3 +206,9 @@ async def load_carriers(tx: Transaction, customer_ids: Iterable[UUID], meter_ids
 async def load_events(tx: Transaction, ids: Sequence[UUID]) -> list[UsageEvent]:
     """The events with those ids."""
     return await tx.fetch(_BY_ID, ids=list(ids))
+
+
+async def load_event_of(tx: Transaction, source: str, event_id: str) -> UsageEvent | None:
+    """The event that a source knows by that id; None where there is none, or it waits in the inbox."""
+    id_ = await tx.fetch_value(_IDENTIFIED, source=source, event_id=event_id)
+    return None if id_ is None else await tx.fetch_row(_BY_ID, ids=[id_])

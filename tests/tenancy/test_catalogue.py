@@ -11,7 +11,7 @@ from app.store.row_security import partitions
 from app.store.tables import metadata
 
 TABLES = sorted(metadata.tables)
-PARTITIONED = ("ledger_entries", "usage_events")
+PARTITIONED = ("ledger_entries", "usage_events", "usage_identities")
 WALLED = sorted([*TABLES, *(name for table in PARTITIONED for name in partitions(table))])
 
 INDEXES_ACROSS_TENANTS = {
@@ -42,6 +42,7 @@ SUBSCRIPTION_UPDATES = (
     "billed_until, billing_anchor, cancel_at, cancel_reason, cancel_requested_at, due_at, ended_at, metadata,"
     " past_due_at, paused_at, plan_id, quantity, resumes_at, status, updated_at, version"
 )
+USAGE_HOUR_UPDATES = "changed_at, events, greatest, latest, latest_at, latest_id, least, purged_at, total"
 
 # fmt: off
 GRANTS: dict[tuple[str, str], tuple[str, str]] = {
@@ -66,10 +67,16 @@ GRANTS: dict[tuple[str, str], tuple[str, str]] = {
     (APP, "subscription_phases"):        ("INSERT, SELECT", "ends_at"),
     (APP, "subscriptions"):              ("INSERT, SELECT", SUBSCRIPTION_UPDATES),
     (APP, "unmatched_usage_events"):     ("DELETE, INSERT, SELECT", ""),
+    (APP, "usage_corrections"):          ("INSERT, SELECT", ""),
     (APP, "usage_events"):               ("INSERT, SELECT", ""),
+    (APP, "usage_hour_values"):          ("DELETE, INSERT, SELECT", ""),
+    (APP, "usage_hours"):                ("INSERT, SELECT", USAGE_HOUR_UPDATES),
+    (APP, "usage_identities"):           ("INSERT, SELECT", ""),
     (DIRECTORY, "api_keys"):             ("SELECT", ""),
     (DIRECTORY, "organizations"):        ("SELECT", ""),
     (WORKER, "idempotency_records"):     ("DELETE", ""),
+    (WORKER, "usage_events"):            ("DELETE", ""),
+    (WORKER, "usage_identities"):        ("DELETE", ""),
 }
 """The worker is a member of the app's role, so that it has the app's rights too."""
 
@@ -94,6 +101,7 @@ FUNCTIONS: dict[str, tuple[str, bool, set[str]]] = {
     "refuse_change()":              (OWNER, False, {APP, DIRECTORY, OPERATOR}),
     "keep_finalized_invoice()":     (OWNER, False, {APP, DIRECTORY, OPERATOR}),
     "keep_finalized_lines()":       (OWNER, False, {APP, DIRECTORY, OPERATOR}),
+    "keep_usage()":                 (OWNER, False, {APP, DIRECTORY, OPERATOR}),
     "refuse_unbalanced()":          (OWNER, False, {APP, DIRECTORY, OPERATOR}),
     "find_api_keys(text)":          (DIRECTORY, True, {APP}),
     "organization_depth(uuid)":     (DIRECTORY, True, {APP}),
@@ -431,8 +439,8 @@ async def test_triggers_that_hold_whoever_comes(administrator: asyncpg.Connectio
         from pg_trigger t join pg_class c on c.oid = t.tgrelid where not t.tgisinternal
         """,
     )
-    append_only = [name for name in WALLED if name.startswith(("usage_events", "ledger_entries"))]
-    append_only += ["ledger_transactions", "audit_records"]
+    append_only = [name for name in WALLED if name.startswith(PARTITIONED)]
+    append_only += ["ledger_transactions", "audit_records", "usage_corrections"]
     expected = {(table, name, "A") for table in append_only for name in ("append_only", "never_truncated")}
     expected |= {(table, "keep_finalized", "O") for table in ("invoices", "invoice_line_items")}
     expected |= {(table, "balanced", "O") for table in WALLED if table.startswith("ledger_entries")}

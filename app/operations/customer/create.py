@@ -8,9 +8,9 @@ from uuid import UUID
 from app.domain.text import email, metadata, optional_text, text
 from app.store.audit import record
 from app.store.customer import insert_customer
+from app.store.inbox import match_waiting
 from app.store.query import new_id
 from app.store.tenancy import TenantDatabase
-from app.store.usage import match_waiting
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from app.domain.errors import NotFound
 from app.store.audit import record
 from app.store.customer import lock_customer
 from app.store.customer import update_customer as store_customer
+from app.store.inbox import match_waiting
 from app.store.tenancy import TenantDatabase
-from app.store.usage import match_waiting
 
 
 async def update_customer(db: TenantDatabase, customer_id: UUID, changes: Mapping[str, Any]) -> None:

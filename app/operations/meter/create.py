@@ -7,10 +7,10 @@ from app.domain.errors import Invalid
 from app.domain.text import key, optional_text, text
 from app.domain.usage import Aggregation
 from app.store.audit import record
+from app.store.inbox import match_waiting
 from app.store.meter import insert_meter
 from app.store.query import new_id
 from app.store.tenancy import TenantDatabase
-from app.store.usage import match_waiting
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """usage.record: events in, each counted once."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,22 +10,16 @@ from uuid import UUID
 
 from app.domain.errors import Invalid, Refusal
 from app.domain.text import key, normal, text
-from app.domain.usage import UsageVerdict, bad_quantity, out_of_bounds
+from app.domain.usage import Aggregation, UsageVerdict, bad_quantity, out_of_bounds
 from app.store.audit import record
 from app.store.customer import load_customers, load_customers_by_external_id, load_default_customer
+from app.store.inbox import hold_inbox
 from app.store.meter import load_meters_by_key
 from app.store.query import new_id
 from app.store.subscription import load_subscriptions
+from app.store.tables import Meter
 from app.store.tenancy import TenantDatabase, WriteTransaction
-from app.store.usage import (
-    Carrier,
-    MatchedEvent,
-    WaitingEvent,
-    hold_inbox,
-    insert_events,
-    insert_waiting,
-    load_carriers,
-)
+from app.store.usage import Carrier, MatchedEvent, WaitingEvent, load_carriers, take_events
 
 EVENTS_MAX = 1_000
 PROPERTIES_MAX = 50
@@ -57,29 +52,31 @@ class Result:
 class _Known:
     """What the events of one call may refer to."""
 
-    meters: Mapping[str, UUID]
+    meters: Mapping[str, Meter]
     customers: frozenset[UUID]
     by_external_id: Mapping[str, UUID]
     customer_of: Mapping[UUID, UUID]
     default_customer: UUID
-    carriers: Sequence[Carrier]
+    carriers: Mapping[tuple[UUID, UUID], Sequence[Carrier]]
 
 
 async def record_usage(db: TenantDatabase, events: Sequence[NewEvent]) -> list[Result]:
     """Store the events and give a result for each, in order; durable once this returns.
 
     The same (source, event id) counts once, whoever sends it and however parallel, also within one call. An event is
-    judged by itself: a bad one is REJECTED and stops no other. One audit record for all that a call stored.
-    Raises Invalid where there are more than 1,000.
+    judged by itself: a bad one is REJECTED and stops no other. What the events come to by the hour is counted in the
+    same transaction. One audit record for all that a call stored. Raises Invalid where there are more than 1,000.
     """
     if len(events) > EVENTS_MAX:
         raise Invalid(f"Send at most {EVENTS_MAX:,} events in a call.", "events")
     async with db.write() as tx:
-        judged = _judged(events, await _look_up(tx, events), tx.now)
-        if any(isinstance(each, WaitingEvent) for each in judged):
+        known = await _look_up(tx, events)
+        judged = _judged(events, known, tx.now)
+        if any(type(each) is WaitingEvent for each in judged):
             await hold_inbox(tx)
-            judged = _judged(events, await _look_up(tx, events), tx.now)
-        results = await _store(tx, judged)
+            known = await _look_up(tx, events)
+            judged = _judged(events, known, tx.now)
+        results = await _store(tx, judged, known)
         stored = sum(result.verdict in _STORED for result in results)
         if stored:
             await record(tx, "usage.record", None, {"stored": stored})
@@ -100,45 +97,50 @@ def _judged(events: Sequence[NewEvent], known: _Known, now: datetime) -> list[Ju
     return judged
 
 
-async def _store(tx: WriteTransaction, judged: Sequence[Judged]) -> list[Result]:
-    matched = [each for each in judged if isinstance(each, MatchedEvent)]
-    waiting = [each for each in judged if isinstance(each, WaitingEvent)]
-    new = await insert_events(tx, matched) if matched else set()
-    kept = await insert_waiting(tx, waiting) if waiting else set()
-    results = []
-    for each in judged:
-        match each:
-            case MatchedEvent():
-                results.append(Result(UsageVerdict.ACCEPTED) if each.id in new else _DUPLICATE)
-            case WaitingEvent():
-                results.append(Result(UsageVerdict.UNMATCHED, _WAITING) if each.id in kept else _DUPLICATE)
-            case Result():
-                results.append(each)
-    return results
+async def _store(tx: WriteTransaction, judged: Sequence[Judged], known: _Known) -> list[Result]:
+    good = [each for each in judged if not isinstance(each, Result)]
+    if not good:
+        return [each for each in judged if isinstance(each, Result)]
+    by_value = any(meter.aggregation == Aggregation.UNIQUE for meter in known.meters.values())
+    new = await take_events(tx, good, by_value=by_value)
+    return [each if isinstance(each, Result) else _result(each, each.id in new) for each in judged]
+
+
+def _result(event: MatchedEvent | WaitingEvent, is_new: bool) -> Result:
+    if not is_new:
+        return _DUPLICATE
+    return _ACCEPTED if isinstance(event, MatchedEvent) else _UNMATCHED
 
 
 _STORED = (UsageVerdict.ACCEPTED, UsageVerdict.UNMATCHED)
+_ACCEPTED = Result(UsageVerdict.ACCEPTED)
 _DUPLICATE = Result(UsageVerdict.DUPLICATE, "This source sent this event id before: nothing was added.")
-_WAITING = "Stored; it counts once a meter with this key and the customer that it names exist."
+_UNMATCHED = Result(
+    UsageVerdict.UNMATCHED, "Stored; it counts once a meter with this key and the customer that it names exist."
+)
 
 
 async def _look_up(tx: WriteTransaction, events: Sequence[NewEvent]) -> _Known:
-    subscriptions = await load_subscriptions(tx, _ids(event.subscription_id for event in events))
-    customers = await load_customers(tx, _ids(event.customer_id for event in events))
-    external = sorted(
-        {normal(event.external_customer_id) for event in events if event.external_customer_id is not None}
-    )
-    named = await load_customers_by_external_id(tx, external)
+    """What the events name; of what none of them names nothing is asked."""
+    subscription_ids = _ids(event.subscription_id for event in events)
+    customer_ids = _ids(event.customer_id for event in events)
+    external = sorted({normal(event.external_customer_id) for event in events if event.external_customer_id})
+    subscriptions = await load_subscriptions(tx, subscription_ids) if subscription_ids else []
+    customers = await load_customers(tx, customer_ids) if customer_ids else []
+    named = await load_customers_by_external_id(tx, external) if external else []
     meters = await load_meters_by_key(tx, sorted({event.meter for event in events}))
     default = (await load_default_customer(tx)).id
     everyone = {default, *(c.id for c in customers), *(c.id for c in named)}
+    carriers: dict[tuple[UUID, UUID], list[Carrier]] = defaultdict(list)
+    for carrier in await load_carriers(tx, everyone, [meter.id for meter in meters]):
+        carriers[carrier.customer_id, carrier.meter_id].append(carrier)
     return _Known(
-        meters={meter.key: meter.id for meter in meters},
+        meters={meter.key: meter for meter in meters},
         customers=frozenset(customer.id for customer in customers),
         by_external_id={c.external_id: c.id for c in named if c.external_id is not None},
         customer_of={subscription.id: subscription.customer_id for subscription in subscriptions},
         default_customer=default,
-        carriers=await load_carriers(tx, everyone, [meter.id for meter in meters]),
+        carriers=carriers,
     )
 
 
@@ -154,15 +156,15 @@ def _judge(event: NewEvent, known: _Known, now: datetime) -> MatchedEvent | Wait
     problem = out_of_bounds(occurred_at, now) or bad_quantity(event.quantity)
     if problem is not None:
         raise Invalid(problem)
-    properties = dict(event.properties or {})
+    properties = event.properties or {}
     if len(properties) > PROPERTIES_MAX:
         raise Invalid(f"An event has at most {PROPERTIES_MAX} properties.")
     customer_id = _customer(event, known)
-    meter_id = known.meters.get(key(event.meter, "meter"))
-    if customer_id is None or meter_id is None:
+    meter = known.meters.get(event.meter)
+    if customer_id is None or meter is None:
         return WaitingEvent(
             id=new_id(),
-            meter_key=event.meter,
+            meter_key=key(event.meter, "meter"),
             customer_id=customer_id,
             external_customer_id=None if customer_id else normal(event.external_customer_id or ""),
             subscription_id=event.subscription_id,
@@ -174,9 +176,9 @@ def _judge(event: NewEvent, known: _Known, now: datetime) -> MatchedEvent | Wait
         )
     return MatchedEvent(
         id=new_id(),
-        meter_id=meter_id,
+        meter_id=meter.id,
         customer_id=customer_id,
-        subscription_id=event.subscription_id or _carrier(known.carriers, customer_id, meter_id, occurred_at),
+        subscription_id=event.subscription_id or _carrier(known, customer_id, meter.id, occurred_at),
         source=source,
         event_id=event_id,
         quantity=event.quantity,
@@ -188,8 +190,10 @@ def _judge(event: NewEvent, known: _Known, now: datetime) -> MatchedEvent | Wait
 def _customer(event: NewEvent, known: _Known) -> UUID | None:
     """The event's customer; None where it is named by an external id that nobody has yet."""
     names = (event.customer_id, event.external_customer_id, event.subscription_id)
-    if sum(name is not None for name in names) > 1:
+    if names.count(None) < len(names) - 1:
         raise Invalid("Give one of customerId, externalCustomerId and subscriptionId.")
+    if event.external_customer_id is not None:
+        return known.by_external_id.get(text(event.external_customer_id, "externalCustomerId", longest=255))
     if event.subscription_id is not None:
         if event.subscription_id not in known.customer_of:
             raise Invalid("No subscription has this id.")
@@ -198,15 +202,12 @@ def _customer(event: NewEvent, known: _Known) -> UUID | None:
         if event.customer_id not in known.customers:
             raise Invalid("No customer has this id.")
         return event.customer_id
-    if event.external_customer_id is not None:
-        return known.by_external_id.get(text(event.external_customer_id, "externalCustomerId", longest=255))
     return known.default_customer
 
 
-def _carrier(carriers: Sequence[Carrier], customer_id: UUID, meter_id: UUID, occurred_at: datetime) -> UUID | None:
+def _carrier(known: _Known, customer_id: UUID, meter_id: UUID, occurred_at: datetime) -> UUID | None:
     """The customer's first subscription that counts the meter at that instant."""
-    for carrier in carriers:
-        if carrier.customer_id == customer_id and carrier.meter_id == meter_id:
-            if carrier.started_at <= occurred_at and (carrier.ends_at is None or occurred_at < carrier.ends_at):
-                return carrier.subscription_id
+    for carrier in known.carriers.get((customer_id, meter_id), ()):
+        if carrier.started_at <= occurred_at and (carrier.ends_at is None or occurred_at < carrier.ends_at):
+            return carrier.subscription_id
     return None

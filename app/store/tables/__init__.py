@@ -11,7 +11,14 @@ from app.store.tables.meter import Meter
 from app.store.tables.organization import Organization
 from app.store.tables.plan import Plan, PlanFeature
 from app.store.tables.subscription import Subscription, SubscriptionPause, SubscriptionPhase
-from app.store.tables.usage import UnmatchedUsageEvent, UsageEvent
+from app.store.tables.usage import (
+    UnmatchedUsageEvent,
+    UsageCorrection,
+    UsageEvent,
+    UsageHour,
+    UsageHourValue,
+    UsageIdentity,
+)
 
 __all__ = [
     "TENANT_TABLES",
@@ -34,6 +41,10 @@ __all__ = [
     "SubscriptionPause",
     "SubscriptionPhase",
     "UnmatchedUsageEvent",
+    "UsageCorrection",
     "UsageEvent",
+    "UsageHour",
+    "UsageHourValue",
+    "UsageIdentity",
     "metadata",
 ]
