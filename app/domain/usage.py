@@ -41,6 +41,7 @@ class UsageWindow(StrEnum):
     TOTAL = "TOTAL"
 
 
+HOUR = timedelta(hours=1)
 OLDEST = timedelta(days=35)
 NEWEST = timedelta(minutes=15)
 
@@ -64,6 +65,25 @@ def bad_quantity(quantity: Decimal) -> str | None:
     if decimals_of(quantity) > DECIMALS_MAX:
         return f"Give a quantity with at most {DECIMALS_MAX} decimals."
     return None
+
+
+def whole_hours(period: Period) -> Period | None:
+    """The part of a period that whole hours of UTC fill; None where they fill none of it."""
+    first = _hour_of(period.start)
+    start = first if first == period.start else first + HOUR
+    end = _hour_of(period.end)
+    return Period(start, end) if start < end else None
+
+
+def ragged_edges(period: Period) -> list[Period]:
+    """What whole hours leave of a period: its beginning, its end, or all of it."""
+    whole = whole_hours(period)
+    edges = [period] if whole is None else [Period(period.start, whole.start), Period(whole.end, period.end)]
+    return [edge for edge in edges if edge.start < edge.end]
+
+
+def _hour_of(instant: datetime) -> datetime:
+    return instant.replace(minute=0, second=0, microsecond=0)
 
 
 def bucket_periods(period: Period, window: UsageWindow, zone: ZoneInfo, most: int) -> list[Period] | None:
@@ -133,4 +153,4 @@ def _past_full(instant: datetime, step: timedelta, zone: ZoneInfo) -> timedelta:
 
 
 _DAY = timedelta(days=1)
-_STEP = {UsageWindow.HOUR: timedelta(hours=1), UsageWindow.MINUTE: timedelta(minutes=1)}
+_STEP = {UsageWindow.HOUR: HOUR, UsageWindow.MINUTE: timedelta(minutes=1)}

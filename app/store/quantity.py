@@ -1,64 +1,171 @@
-"""What usage comes to: quantities for the lines of an invoice, and series in buckets."""
+"""What usage comes to: quantities for the lines of an invoice, and series in buckets.
+
+Spans are read from the hours that lie wholly in them, and from the events themselves at their ragged edges alone.
+"""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
+from enum import Enum
+from functools import cache
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from app.domain.period import Period
-from app.domain.usage import Aggregation
+from app.domain.usage import Aggregation, ragged_edges, whole_hours
 from app.store.query import Query
 from app.store.tables import Meter
 from app.store.tenancy import Transaction
 from app.store.usage import CARRIER
+from app.store.usage_hour import CORRECTED, COUNTS, DIGEST, QUANTITY
 
 _VALUE: Final[dict[Aggregation, str]] = {
-    Aggregation.COUNT: "count(*)",
-    Aggregation.SUM: "coalesce(sum(e.quantity), 0)",
-    Aggregation.MAX: "coalesce(max(e.quantity), 0)",
-    Aggregation.MIN: "coalesce(min(e.quantity), 0)",
-    Aggregation.AVG: "coalesce(trim_scale(round(sum(e.quantity) * 1.000000000000000000000000 / count(*), 12)), 0)",
-    Aggregation.UNIQUE: "count(distinct e.properties ->> m.property)",
-    Aggregation.LATEST: "coalesce((array_agg(e.quantity order by e.occurred_at desc, e.id desc))[1], 0)",
+    Aggregation.COUNT: "sum(p.events)",
+    Aggregation.SUM: "coalesce(sum(p.total), 0)",
+    Aggregation.MAX: "coalesce(max(p.greatest), 0)",
+    Aggregation.MIN: "coalesce(min(p.least), 0)",
+    Aggregation.AVG: (
+        "coalesce(trim_scale(round(sum(p.total) * 1.000000000000000000000000 / nullif(sum(p.events), 0), 12)), 0)"
+    ),
+    Aggregation.UNIQUE: "count(distinct p.digest)",
+    Aggregation.LATEST: (
+        "coalesce((array_agg(p.latest order by p.latest_at desc, p.latest_id desc)"
+        " filter (where p.latest is not null))[1], 0)"
+    ),
 }
-"""How each aggregation makes one quantity of events `e` of a meter `m`; of none it is 0."""
+"""How each aggregation makes one quantity of the parts `p` of a span: hours, and single events."""
 
 
-def _of_subscription(subscription_id: str, customer_id: str) -> str:
-    """The events of a subscription: sent for it, or matched to it.
+class Scope(Enum):
+    """Whose usage is counted: which of a cell's ids say so."""
 
-    An event that no subscription carried when it came belongs to the first one made since that covers it.
-    """
-    carrier = CARRIER.format(customer_id=customer_id, meter_id="e.meter_id", occurred_at="e.occurred_at")
+    ORGANIZATION = ()
+    CUSTOMER = ("customer_id",)
+    SUBSCRIPTION = ("customer_id", "subscription_id")
+
+
+class Cell(NamedTuple):
+    """A span of a meter's usage, to be counted into the quantity of its place."""
+
+    place: int
+    meter_id: UUID
+    customer_id: UUID | None
+    subscription_id: UUID | None
+    span: Period
+
+
+_CELL: Final = """
+    unnest(:{name}_places ::integer[], :{name}_meter_ids ::uuid[], :{name}_customer_ids ::uuid[],
+           :{name}_subscription_ids ::uuid[], :{name}_starts ::timestamptz[], :{name}_ends ::timestamptz[])
+      as cell (place, meter_id, customer_id, subscription_id, start, "end")
+"""
+
+_OF_NOBODY_YET: Final = CARRIER.format(
+    customer_id="cell.customer_id", meter_id="e.meter_id", occurred_at="e.occurred_at"
+)
+
+
+def _same(row: str, scope: Scope) -> str:
+    """The condition that a row, of hours or of events, is counted for a `cell`."""
+    return "".join(f" and {row}.{column} = cell.{column}" for column in ("meter_id", *scope.value))
+
+
+def _hours(scope: Scope, aggregation: Aggregation) -> str:
+    """The whole hours of cells; of a meter that counts by value their values too."""
+    hours = f"""
+        select cell.place, h.events, h.total, h.least, h.greatest, h.latest, h.latest_at, h.latest_id,
+               null::bytea as digest
+        from {_CELL.format(name="hour")}
+        join usage_hours h on h.organization_id = :organization_id{_same("h", scope)}
+          and h.hour >= cell.start and h.hour < cell."end"
+    """  # noqa: S608 - made of constants
+    if aggregation is not Aggregation.UNIQUE:
+        return hours
     return f"""
-        e.customer_id = {customer_id}
-        and (e.subscription_id = {subscription_id}
-             or (e.subscription_id is null and {subscription_id} = ({carrier})))
+        {hours}
+        union all
+        select cell.place, 0, 0, null, null, null, null, null, v.digest
+        from {_CELL.format(name="hour")}
+        join usage_hours h on h.organization_id = :organization_id{_same("h", scope)}
+          and h.hour >= cell.start and h.hour < cell."end"
+        join usage_hour_values v on v.organization_id = :organization_id and v.hour_id = h.id
+    """  # noqa: S608 - made of constants
+
+
+def _events(name: str, scope: Scope, aggregation: Aggregation, condition: str, groups: int) -> str:
+    """The events of cells, as they count since they were corrected."""
+    by_value = aggregation is Aggregation.UNIQUE
+    meter = "join meters m on m.organization_id = :organization_id and m.id = e.meter_id" if by_value else ""
+    group = "".join(f", coalesce(e.properties ->> :group_{index}, '') as group_{index}" for index in range(groups))
+    return f"""
+        select cell.place, 1 as events, {QUANTITY} as total, {QUANTITY} as least, {QUANTITY} as greatest,
+               {QUANTITY} as latest, e.occurred_at as latest_at, e.id as latest_id,
+               {DIGEST if by_value else "null::bytea"} as digest{group}
+        from {_CELL.format(name=name)}
+        join usage_events e on e.organization_id = :organization_id{_same("e", scope)}
+          and e.occurred_at >= cell.start and e.occurred_at < cell."end"{condition}
+        {meter} {CORRECTED}
+        where {COUNTS}
+    """  # noqa: S608 - made of constants; all values are parameters
+
+
+@cache
+def _quantities(aggregation: Aggregation, scope: Scope, groups: int = 0) -> Query[Any]:
+    """The place, quantity and number of events of cells, by groups.
+
+    An event that no subscription carried when it came belongs to the first one made since that covers it. Grouped
+    cells are counted by their events: hours know nothing of properties.
     """
-
-
-_OF_SUBSCRIPTION: Final = _of_subscription(":subscription_id", ":customer_id")
-
-_QUANTITIES: Final = {
-    aggregation: Query(
+    parts = [] if groups else [_hours(scope, aggregation)]
+    parts.append(_events("edge", scope, aggregation, "", groups))
+    if scope is Scope.SUBSCRIPTION:
+        uncarried = f" and e.subscription_id is null and cell.subscription_id = ({_OF_NOBODY_YET})"
+        parts.append(_events("span", Scope.CUSTOMER, aggregation, uncarried, groups))
+    group = "".join(f", p.group_{index}" for index in range(groups))
+    return Query(
         f"""
-        select s.place, {value}
-        from unnest(:places ::integer[], :meter_ids ::uuid[], :subscription_ids ::uuid[], :customer_ids ::uuid[],
-                    :starts ::timestamptz[], :ends ::timestamptz[])
-             as s (place, meter_id, subscription_id, customer_id, start, "end")
-        join meters m on m.organization_id = :organization_id and m.id = s.meter_id
-        join usage_events e on e.organization_id = :organization_id and e.meter_id = s.meter_id
-          and e.occurred_at >= s.start and e.occurred_at < s."end"
-          and {_of_subscription("s.subscription_id", "s.customer_id")}
-        where m.organization_id = :organization_id
-        group by s.place, m.property
-        """  # noqa: S608 - made of constants
+        select p.place, {_VALUE[aggregation]}, sum(p.events){group}
+        from ({" union all ".join(parts)}) p
+        group by p.place{group} having sum(p.events) > 0 order by p.place{group} limit :limit
+        """  # noqa: S608 - made of constants; all values are parameters
     )
-    for aggregation, value in _VALUE.items()
-}
+
+
+async def _load(
+    tx: Transaction,
+    cells: Sequence[Cell],
+    aggregation: Aggregation,
+    scope: Scope,
+    group_by: Sequence[str] = (),
+    limit: int | None = None,
+) -> list[Any]:
+    """The places that have events, in order, each with its quantity and their number, by groups."""
+    hours, edges = [], []
+    for cell in cells:
+        whole = None if group_by else whole_hours(cell.span)
+        if whole is not None:
+            hours.append(cell._replace(span=whole))
+        edges += [cell._replace(span=edge) for edge in ([cell.span] if group_by else ragged_edges(cell.span))]
+    given = {"edge": edges} if group_by else {"hour": hours, "edge": edges}
+    if scope is Scope.SUBSCRIPTION:
+        given["span"] = list(cells)
+    parameters: dict[str, Any] = {f"group_{index}": key for index, key in enumerate(group_by)} | {"limit": limit}
+    for name, some in given.items():
+        parameters |= _lists(name, some)
+    return await tx.fetch(_quantities(aggregation, scope, len(group_by)), **parameters)
+
+
+def _lists(name: str, cells: Iterable[Cell]) -> dict[str, list[Any]]:
+    some = list(cells)
+    return {
+        f"{name}_places": [cell.place for cell in some],
+        f"{name}_meter_ids": [cell.meter_id for cell in some],
+        f"{name}_customer_ids": [cell.customer_id for cell in some],
+        f"{name}_subscription_ids": [cell.subscription_id for cell in some],
+        f"{name}_starts": [cell.span.start for cell in some],
+        f"{name}_ends": [cell.span.end for cell in some],
+    }
 
 
 class Measure(NamedTuple):
@@ -75,28 +182,20 @@ async def load_quantities(
 ) -> list[Decimal]:
     """The quantity of each measure, in their order; a statement for each aggregation among their meters."""
     quantities = [Decimal(0)] * len(measures)
-    by_aggregation: dict[Aggregation, list[int]] = defaultdict(list)
+    by_aggregation: dict[Aggregation, list[Cell]] = defaultdict(list)
     for place, measure in enumerate(measures):
-        by_aggregation[aggregations[measure.meter_id]].append(place)
-    for aggregation, places in by_aggregation.items():
-        parts = [(place, measures[place], span) for place in places for span in measures[place].spans]
-        found = await tx.fetch(
-            _QUANTITIES[aggregation],
-            places=[place for place, _, _ in parts],
-            meter_ids=[measure.meter_id for _, measure, _ in parts],
-            subscription_ids=[measure.subscription_id for _, measure, _ in parts],
-            customer_ids=[measure.customer_id for _, measure, _ in parts],
-            starts=[span.start for _, _, span in parts],
-            ends=[span.end for _, _, span in parts],
-        )
-        for place, quantity in found:
+        by_aggregation[aggregations[measure.meter_id]] += [
+            Cell(place, measure.meter_id, measure.customer_id, measure.subscription_id, span) for span in measure.spans
+        ]
+    for aggregation, cells in by_aggregation.items():
+        for place, quantity, _ in await _load(tx, cells, aggregation, Scope.SUBSCRIPTION):
             quantities[place] = Decimal(quantity)
     return quantities
 
 
 @dataclass(frozen=True, slots=True)
 class SeriesRequest:
-    """Which usage to count: of one meter, in a period, of one subscription or customer where they are given."""
+    """Which usage to count: of one meter, in a period, of one subscription (with its customer) or one customer."""
 
     meter: Meter
     period: Period
@@ -116,64 +215,29 @@ class BucketValue(NamedTuple):
 
 async def load_total(tx: Transaction, request: SeriesRequest) -> Decimal:
     """The meter's value over the whole period."""
-    rows = await tx.fetch(_series_query(request, windowed=False, grouped=0), **_series_parameters(request))
-    return Decimal(rows[0][1]) if rows else Decimal(0)
+    rows = await _load_series(tx, request, [request.period], (), None)
+    return rows[0].value if rows else Decimal(0)
 
 
 async def load_buckets(
-    tx: Transaction, request: SeriesRequest, starts: Sequence[datetime], limit: int
+    tx: Transaction, request: SeriesRequest, periods: Sequence[Period], limit: int
 ) -> list[BucketValue]:
-    """The values of the buckets that begin at `starts`, where there are events, in order; at most `limit`.
+    """The values of those buckets, where there are events, in order; at most `limit`.
 
-    The first begins with the period. The calendar is ours alone: PostgreSQL's may know other zones and takes the second
-    of two midnights.
+    The calendar is ours alone: PostgreSQL's may know other zones and takes the second of two midnights.
     """
-    query = _series_query(request, windowed=True, grouped=len(request.group_by), limited=True)
-    parameters = _series_parameters(request) | {"limit": limit, "starts": list(starts)}
-    parameters |= {f"group_{index}": key for index, key in enumerate(request.group_by)}
-    return [
-        BucketValue(record[0] - 1, tuple(record[3:]), Decimal(record[1]), record[2])
-        for record in await tx.fetch(query, **parameters)
+    return await _load_series(tx, request, periods, request.group_by, limit)
+
+
+async def _load_series(
+    tx: Transaction, request: SeriesRequest, periods: Sequence[Period], group_by: Sequence[str], limit: int | None
+) -> list[BucketValue]:
+    scope = Scope.ORGANIZATION if request.customer_id is None else Scope.CUSTOMER
+    if request.subscription_id is not None:
+        scope = Scope.SUBSCRIPTION
+    cells = [
+        Cell(place, request.meter.id, request.customer_id, request.subscription_id, period)
+        for place, period in enumerate(periods)
     ]
-
-
-_SERIES: dict[tuple[Any, ...], Query[Any]] = {}
-
-
-def _series_query(request: SeriesRequest, *, windowed: bool, grouped: int, limited: bool = False) -> Query[Any]:
-    by_subscription, by_customer = request.subscription_id is not None, request.customer_id is not None
-    shape = (request.meter.aggregation, windowed, grouped, limited, by_subscription, by_customer)
-    query = _SERIES.get(shape)
-    if query is None:
-        place = "width_bucket(e.occurred_at, :starts ::timestamptz[])" if windowed else "1"
-        groups = "".join(f", coalesce(e.properties ->> :group_{index}, '')" for index in range(grouped))
-        conditions = "".join(
-            condition
-            for condition, wanted in [
-                (f" and {_OF_SUBSCRIPTION}", by_subscription),
-                (" and e.customer_id = :customer_id", by_customer and not by_subscription),
-            ]
-            if wanted
-        )
-        keys = ", ".join(str(number) for number in (1, *range(4, 4 + grouped)))
-        query = _SERIES[shape] = Query(
-            f"""
-            select {place}, {_VALUE[Aggregation(request.meter.aggregation)]}, count(*){groups}
-            from usage_events e
-            join meters m on m.organization_id = e.organization_id and m.id = e.meter_id
-            where e.organization_id = :organization_id and e.meter_id = :meter_id
-              and e.occurred_at >= :period_start and e.occurred_at < :period_end{conditions}
-            group by {keys} order by {keys} {"limit :limit" if limited else ""}
-            """  # noqa: S608 - made of constants; all values are parameters
-        )
-    return query
-
-
-def _series_parameters(request: SeriesRequest) -> dict[str, Any]:
-    return {
-        "meter_id": request.meter.id,
-        "period_start": request.period.start,
-        "period_end": request.period.end,
-        "subscription_id": request.subscription_id,
-        "customer_id": request.customer_id,
-    }
+    found = await _load(tx, cells, Aggregation(request.meter.aggregation), scope, group_by, limit)
+    return [BucketValue(record[0], tuple(record[3:]), Decimal(record[1]), int(record[2])) for record in found]

@@ -221,8 +221,8 @@ _DIFFERENCES: Final = Query(
       where h.organization_id = :organization_id and h.hour >= :start and h.hour < :end
     )
     select said.id, coalesce(said.customer_id, found.customer_id),
-           coalesce(said.subscription_id, found.subscription_id), coalesce(said.meter_id, found.meter_id), coalesce(said.hour, found.hour), coalesce(said.events, 0),
-           coalesce(found.events, 0)
+           coalesce(said.subscription_id, found.subscription_id), coalesce(said.meter_id, found.meter_id),
+           coalesce(said.hour, found.hour), coalesce(said.events, 0), coalesce(found.events, 0)
     from said full join found on found.customer_id = said.customer_id and found.meter_id = said.meter_id
       and found.hour = said.hour
       and coalesce(found.subscription_id, found.customer_id) = coalesce(said.subscription_id, said.customer_id)

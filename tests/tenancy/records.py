@@ -2,11 +2,14 @@
 
 import dataclasses
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, ClassVar
 
 from app.api.ids import ORGANIZATION, uuid_of
 from app.domain.role import Role
 from app.store.tenancy import Actor, Database
+from app.store.usage import load_event_of
+from app.store.usage_hour import correct_event
 from tests.caller import Caller, Founder
 
 
@@ -185,11 +188,20 @@ def _plan(mark: str, amount: int) -> dict[str, Any]:
 
 
 async def _use(owner: Caller, mark: str, meter_key: str, external_id: str) -> None:
+    people = {"key": f"{mark}-people", "name": f"{mark} People", "aggregation": "UNIQUE", "property": "zone"}
+    await owner.change("meterCreate", people, "meter { id }")
     event = {"meter": meter_key, "source": f"{mark}-source", "properties": {"zone": f"{mark} zone"}}
-    events = [event | {"eventId": f"{mark}-{n}", "externalCustomerId": external_id, "quantity": "7"} for n in range(3)]
+    by_value = event | {"meter": people["key"], "eventId": f"{mark}-visit"}
+    events = [by_value] + [
+        event | {"eventId": f"{mark}-{n}", "externalCustomerId": external_id, "quantity": "7"} for n in range(3)
+    ]
     waiting = {"eventId": f"{mark}-waits", "meter": f"{mark}-later", "externalCustomerId": f"{mark}-nobody"}
     payload = await owner.change("usageRecord", {"events": [*events, waiting]}, "accepted unmatched")
-    assert (payload["accepted"], payload["unmatched"]) == (3, 1)
+    assert (payload["accepted"], payload["unmatched"]) == (4, 1)
+    async with owner.database.write() as tx:
+        visit = await load_event_of(tx, f"{mark}-source", f"{mark}-visit")
+        assert visit is not None
+        await correct_event(tx, visit, Decimal(2), f"{mark} reason")
 
 
 async def _manual_invoice(owner: Caller, mark: str, amount: int, customer_id: str) -> str:

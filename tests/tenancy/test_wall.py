@@ -27,7 +27,14 @@ from tests.caller import Founder
 from tests.tenancy.records import Records, full_organization
 
 TABLES = sorted(metadata.tables)
-APPEND_ONLY = ["audit_records", "ledger_entries", "ledger_transactions", "usage_events"]
+APPEND_ONLY = [
+    "audit_records",
+    "ledger_entries",
+    "ledger_transactions",
+    "usage_corrections",
+    "usage_events",
+    "usage_identities",
+]
 ACTOR = Actor("SYSTEM", "test", "test")
 TENANT = "organization_id = (select current_organization())"
 ENTER = "select set_config('app.organization_id', $1, true)"
@@ -211,7 +218,7 @@ class TestAnotherTenant:
     async def test_a_delete_touches_nothing(
         self, one: Records, other: Records, table: str, app_role: asyncpg.Connection
     ) -> None:
-        """The app deletes from three tables, and there from its own rows alone; from no other table at all."""
+        """The app deletes from four tables, and there from its own rows alone; from no other table at all."""
         async with inside(app_role, other.organization):
             delete = f"delete from {table} where organization_id = $1"
             if await app_role.fetchval("select has_table_privilege($1, 'delete')", table):
@@ -247,7 +254,7 @@ class TestAnotherTenant:
         """Another organization's key, id and number are free: taking them tells nothing (M15)."""
         async with inside(app_role, other.organization):
             copied = await app_role.execute(
-                "insert into meters select (jsonb_populate_record(m, $1::jsonb)).* from meters m",
+                "insert into meters select (jsonb_populate_record(m, $1::jsonb)).* from meters m limit 1",
                 f'{{"id": "{uuid_from(one.meter)}", "key": "{one.meter_key}"}}',
             )
             assert copied == "INSERT 0 1"
@@ -257,7 +264,7 @@ class TestAnotherTenant:
         self, other: Records, app_role: asyncpg.Connection, owner_role: asyncpg.Connection
     ) -> None:
         """The app reaches no partition by its own name; the owner does, and finds it walled like its parent."""
-        for table in ("usage_events", "ledger_entries"):
+        for table in ("usage_events", "usage_identities", "ledger_entries"):
             for name in partitions(table):
                 async with inside(app_role, other.organization):
                     with pytest.raises(asyncpg.InsufficientPrivilegeError, match="permission denied"):
@@ -315,7 +322,7 @@ class TestAppendOnly:
                     with pytest.raises(asyncpg.RestrictViolationError, match="is refused: its rows are never changed"):
                         await owner_role.execute(statement)
 
-    @pytest.mark.parametrize("table", ["ledger_entries", "usage_events"])
+    @pytest.mark.parametrize("table", ["ledger_entries", "usage_events", "usage_identities"])
     async def test_no_partition_can_be_emptied(self, table: str, owner_role: asyncpg.Connection) -> None:
         """TRUNCATE fires no trigger of the parent, so each partition has its own."""
         for name in partitions(table):

@@ -136,7 +136,7 @@ async def usage_series(
     periods = bucket_periods(arguments.period, arguments.window, zone, BUCKETS_MAX)
     if periods is None:
         raise BadUserInput(f"That makes more than {BUCKETS_MAX:,} buckets: take a shorter period or a wider window.")
-    found = await load_buckets(tx, request, [period.start for period in periods], BUCKETS_MAX + 1)
+    found = await load_buckets(tx, request, periods, BUCKETS_MAX + 1)
     if len(found) > BUCKETS_MAX:
         raise BadUserInput(f"That makes more than {BUCKETS_MAX:,} buckets: group by less.")
     by_place: dict[int, list[Any]] = {}
