@@ -57,6 +57,7 @@ SQL_MADE_OF_PARTS = {
     "app/store/balance.py",
     # Names that cannot be parameters, all of them constants of the program.
     "app/store/connection.py",
+    "app/store/inbox.py",
     "app/store/installation.py",
     "app/store/quantity.py",
     "app/store/roles.py",
@@ -64,6 +65,7 @@ SQL_MADE_OF_PARTS = {
     "app/store/system.py",
     "app/store/tenancy.py",
     "app/store/usage.py",
+    "app/store/usage_hour.py",
 }
 
 SQL = re.compile(
