@@ -18,13 +18,16 @@ START_AFTER_SECONDS: Final = 2
 RESTART_AFTER_SECONDS: Final = 5
 STOP_SECONDS: Final = 12
 
+_NOT_ITS_OWN: Final = frozenset({"TALLYGATE_DATABASE_URL", "TALLYGATE_METRICS_PORT"})
+"""Variables that are for the process that serves: two cannot listen on one port."""
+
 
 class _Child:
     """A worker process, kept running until told to stop."""
 
     def __init__(self, worker_url: str) -> None:
         self._environment: Mapping[str, str] = {
-            **{name: value for name, value in os.environ.items() if name != "TALLYGATE_DATABASE_URL"},
+            **{name: value for name, value in os.environ.items() if name not in _NOT_ITS_OWN},
             "DATABASE_URL": worker_url,
             "TALLYGATE_LOG_FORMAT": "console",
         }

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from collections.abc import Callable
 from typing import Any, Final, cast
 
 import structlog
@@ -9,25 +10,35 @@ import structlog
 FIELDS: Final = frozenset(
     {
         "action",
+        "address",
         "attempt",
         "code",
+        "concurrency",
         "count",
         "event",
         "exception",
         "failures",
+        "graphiql",
         "invoices",
         "job_id",
         "kind",
+        "kinds",
         "level",
+        "metrics",
         "milliseconds",
         "organization_id",
         "path",
+        "planner",
         "planning",
         "remaining",
         "request_id",
+        "revision",
         "scope",
         "subscription_id",
         "timestamp",
+        "trace_id",
+        "tracing",
+        "workers",
     }
 )
 
@@ -44,8 +55,8 @@ class _StandardError:
         sys.stderr.flush()
 
 
-def configure_logs(log_format: str) -> None:
-    """Set up structlog for this process: `json` or `console`, onto stderr."""
+def configure_logs(log_format: str, trace_id: Callable[[], str | None] | None = None) -> None:
+    """Set up structlog for this process: `json` or `console`, onto stderr. `trace_id` gives each line's, if any."""
     renderer: Any = structlog.processors.JSONRenderer() if log_format == "json" else structlog.dev.ConsoleRenderer()
     structlog.configure(
         processors=[
@@ -53,6 +64,7 @@ def configure_logs(log_format: str) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
+            *([] if trace_id is None else [_with_trace_id(trace_id)]),
             _only_known_fields,
             renderer,
         ],
@@ -69,6 +81,14 @@ class _OfTheDriver(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         error = record.exc_info[1] if record.exc_info else None
         structlog.get_logger().warning("database.trouble", exception=f"{record.getMessage()}: {error!r}")
+
+
+def _with_trace_id(trace_id: Callable[[], str | None]) -> structlog.typing.Processor:
+    def add(_logger: Any, _method: str, event: Any) -> Any:
+        found = trace_id()
+        return event if found is None else {**event, "trace_id": found}
+
+    return add
 
 
 def _only_known_fields(_logger: Any, _method: str, event: Any) -> Any:

@@ -12,23 +12,25 @@ from app.api.endpoint import GraphQLEndpoint
 from app.api.graphiql import DemoKey, graphiql_page, graphiql_routes
 from app.logs import configure_logs
 from app.settings import Settings
-from app.store.connection import ConnectionPool, Timeouts
+from app.store.connection import ConnectionPool, QueryLogger, Timeouts
 from app.store.migration import head_revision
 from app.store.notification import Listener
 from app.store.system import SystemDatabase
 from app.store.tenancy import Database
+from app.watch import Watch
 from app.web.middleware import RequestIdMiddleware
 from app.web.probes import probe_routes
 
 
-def connection_pool(settings: Settings) -> ConnectionPool:
-    """The pool that the settings describe, not open yet."""
+def connection_pool(settings: Settings, logger: QueryLogger | None = None) -> ConnectionPool:
+    """The pool that the settings describe, not open yet; `logger` is told of each statement."""
     return ConnectionPool(
         settings.database_url.get_secret_value(),
         size=settings.pool_size,
         timeouts=Timeouts(
             statement=settings.statement_timeout_ms, lock=settings.lock_timeout_ms, idle=settings.idle_timeout_ms
         ),
+        logger=logger,
     )
 
 
@@ -37,10 +39,11 @@ def listener(settings: Settings) -> Listener:
     return Listener((settings.listener_database_url or settings.database_url).get_secret_value())
 
 
-def application(settings: Settings, demo_keys: Sequence[DemoKey] = ()) -> Starlette:
+def application(settings: Settings, demo_keys: Sequence[DemoKey] = (), watch: Watch | None = None) -> Starlette:
     """The ASGI application. It refuses to start where the wall does not stand (UnsafeDatabase)."""
-    configure_logs(settings.log_format)
-    pool = connection_pool(settings)
+    watch = watch or Watch(settings, "tallygate")
+    configure_logs(settings.log_format, watch.trace_id)
+    pool = connection_pool(settings, watch.query_logger)
     ear = listener(settings)
     system = SystemDatabase(pool)
     endpoint = GraphQLEndpoint(
@@ -48,6 +51,7 @@ def application(settings: Settings, demo_keys: Sequence[DemoKey] = ()) -> Starle
         Database(pool),
         Authenticator(system, settings.api_key_pepper.get_secret_value()),
         graphiql_page(demo_keys) if settings.graphiql else None,
+        watch.of_requests(),
     )
 
     @asynccontextmanager
@@ -56,7 +60,8 @@ def application(settings: Settings, demo_keys: Sequence[DemoKey] = ()) -> Starle
         try:
             await system.check_wall(head_revision())
             await ear.open()
-            yield
+            async with watch.running(pool):
+                yield
         finally:
             await ear.close()
             await pool.close()
@@ -70,6 +75,6 @@ def application(settings: Settings, demo_keys: Sequence[DemoKey] = ()) -> Starle
             *(graphiql_routes() if settings.graphiql else []),
             *probe_routes(system),
         ],
-        middleware=[Middleware(RequestIdMiddleware)],
+        middleware=[Middleware(watch.around), Middleware(RequestIdMiddleware)],
         lifespan=lifespan,
     )

@@ -2,18 +2,27 @@
 
 import contextlib
 import socket
-from typing import Any
+from contextlib import nullcontext
+from typing import Any, Final
 
+import structlog
 import uvicorn
 from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 from app.complaint import Complaint
+from app.logs import configure_logs
 from app.main import application, connection_pool
 from app.settings import Settings
 from app.store.migration import head_revision
 from app.store.system import SystemDatabase
+from app.watch import several_processes
+from app.web.draining import DrainingApp
 
-DRAIN_SECONDS = 10
+log = structlog.get_logger(__name__)
+
+DRAIN_SECONDS: Final = 10
+"""For what is under way once no more connections are taken."""
 
 
 async def check_database(settings: Settings) -> None:
@@ -26,8 +35,8 @@ async def check_database(settings: Settings) -> None:
         await pool.close()
 
 
-def check_port(host: str, port: int) -> None:
-    """Refuse a port that is taken. Raises Complaint."""
+def check_port(host: str, port: int, option: str = "--port") -> None:
+    """Refuse a port that is taken; `option` says how to choose another. Raises Complaint."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with contextlib.closing(socket.socket(family, socket.SOCK_STREAM)) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -35,14 +44,28 @@ def check_port(host: str, port: int) -> None:
             probe.bind((host, port))
         except OSError as error:
             raise Complaint(
-                f"Port {port} of {host} cannot be used ({error.strerror}): choose another with --port."
+                f"Port {port} of {host} cannot be used ({error.strerror}): choose another with {option}."
             ) from error
 
 
-def serve_processes(host: str, port: int, workers: int) -> None:
-    """Serve until a signal says to stop; then finish what is under way within ten seconds."""
+def serve_processes(settings: Settings, host: str, port: int, workers: int) -> None:
+    """Serve until a signal says to stop; then say so, and finish what is under way within ten seconds."""
     check_port(host, port)
-    uvicorn.run("app.serving:application_of_environment", factory=True, workers=workers, **_options(host, port))
+    if settings.metrics_port:
+        check_port(settings.metrics_host, settings.metrics_port, "TALLYGATE_METRICS_PORT")
+    configure_logs(settings.log_format)
+    log.info(
+        "serving.started",
+        address=f"{host}:{port}",
+        workers=workers,
+        revision=head_revision(),
+        graphiql=settings.graphiql,
+        planner=settings.planner,
+        metrics=settings.metrics_address,
+        tracing=settings.tracing,
+    )
+    with several_processes(settings) if workers > 1 else nullcontext():
+        uvicorn.run("app.serving:application_of_environment", factory=True, workers=workers, **_options(host, port))
 
 
 def serve_here(app: Starlette, host: str, port: int) -> None:
@@ -50,9 +73,10 @@ def serve_here(app: Starlette, host: str, port: int) -> None:
     uvicorn.run(app, **_options(host, port))
 
 
-def application_of_environment() -> Starlette:
-    """The application that the environment describes."""
-    return application(Settings())
+def application_of_environment() -> ASGIApp:
+    """The application that the environment describes; told to end, it says so first."""
+    settings = Settings()
+    return DrainingApp(application(settings), settings.drain_notice_seconds)
 
 
 def _options(host: str, port: int) -> dict[str, Any]:

@@ -9,10 +9,42 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 SECRET_LENGTH_MIN: Final = 32
 
 
-class ProcessSettings(BaseSettings):
-    """Settings of any process, frozen. Environment variables bear the prefix TALLYGATE_, but for DATABASE_URL."""
+def an_address(value: str) -> str:
+    """An address to listen on. Raises ValueError."""
+    if value != "localhost":
+        ipaddress.ip_address(value)
+    return value
+
+
+class MetricsSettings(BaseSettings):
+    """How a process is watched. Environment variables bear the prefix TALLYGATE_."""
 
     model_config = SettingsConfigDict(env_prefix="TALLYGATE_", frozen=True, extra="ignore", populate_by_name=True)
+
+    metrics_port: Annotated[int, Field(ge=0, le=65535)] = Field(
+        default=0, description="Port of /metrics, for Prometheus; 0 for none, and then nothing is counted."
+    )
+    metrics_host: str = Field(default="127.0.0.1", description="Address of /metrics.")
+    metrics_organizations: Annotated[int, Field(ge=0, le=1_000)] = Field(
+        default=20, description="Of how many organizations, the busiest, /metrics gives figures of their own."
+    )
+    tracing: bool = Field(
+        default=False, description="Whether traces are sent, by OTLP over HTTP, as the OTEL_ variables say where."
+    )
+
+    @property
+    def metrics_address(self) -> str | None:
+        """Where /metrics is; None where it is not."""
+        return f"{self.metrics_host}:{self.metrics_port}" if self.metrics_port else None
+
+    @field_validator("metrics_host")
+    @classmethod
+    def _address_of_metrics(cls, value: str) -> str:
+        return an_address(value)
+
+
+class ProcessSettings(MetricsSettings):
+    """Settings of any process, frozen. Environment variables bear the prefix TALLYGATE_, but for DATABASE_URL."""
 
     database_url: SecretStr = Field(
         validation_alias=AliasChoices("TALLYGATE_DATABASE_URL", "DATABASE_URL"),
@@ -43,6 +75,9 @@ class Settings(ProcessSettings):
     )
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: Annotated[int, Field(ge=0, le=65535)] = Field(default=8000, description="Port to listen on.")
+    drain_notice_seconds: Annotated[float, Field(ge=0, le=300)] = Field(
+        default=1.0, description="After SIGTERM, how long requests are still taken while /readyz says no."
+    )
     pool_size: Annotated[int, Field(ge=1, le=500)] = Field(
         default=10, description="Database connections of each worker process."
     )
@@ -76,9 +111,7 @@ class Settings(ProcessSettings):
     @field_validator("host")
     @classmethod
     def _an_address(cls, value: str) -> str:
-        if value != "localhost":
-            ipaddress.ip_address(value)
-        return value
+        return an_address(value)
 
 
 class WorkerSettings(ProcessSettings):

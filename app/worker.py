@@ -3,8 +3,8 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -15,11 +15,13 @@ from app.jobs.running import KINDS, Patience, Runner, Work
 from app.jobs.schedule import Schedule
 from app.logs import configure_logs
 from app.settings import WorkerSettings
-from app.store.connection import ConnectionPool, Timeouts
+from app.store.connection import ConnectionPool, QueryLogger, Timeouts
 from app.store.migration import head_revision
 from app.store.queue.dead_letter import DeadLetters
+from app.store.queue.depth import QueueDepth
 from app.store.system import SystemDatabase
 from app.store.tenancy import Database
+from app.watch import Watch
 
 log = structlog.get_logger(__name__)
 
@@ -37,10 +39,13 @@ class WorkerDatabase:
     tenants: Database
     system: SystemDatabase
     dead_letters: DeadLetters
+    watched: Callable[[Watch], AbstractAsyncContextManager[None]]
 
 
 @asynccontextmanager
-async def worker_database(settings: WorkerSettings) -> AsyncGenerator[WorkerDatabase]:
+async def worker_database(
+    settings: WorkerSettings, logger: QueryLogger | None = None
+) -> AsyncGenerator[WorkerDatabase]:
     """Connect as the worker. Raises UnsafeDatabase where the wall does not stand or the login is another's."""
     pool = ConnectionPool(
         settings.database_url.get_secret_value(),
@@ -48,12 +53,15 @@ async def worker_database(settings: WorkerSettings) -> AsyncGenerator[WorkerData
         timeouts=Timeouts(
             statement=settings.job_statement_timeout_ms, lock=settings.lock_timeout_ms, idle=settings.idle_timeout_ms
         ),
+        logger=logger,
     )
     await pool.open()
     try:
         system = SystemDatabase(pool)
         await system.check_wall(head_revision(), worker=True)
-        yield WorkerDatabase(Database(pool), system, DeadLetters(pool))
+        yield WorkerDatabase(
+            Database(pool), system, DeadLetters(pool), lambda watch: watch.running(pool, QueueDepth(pool))
+        )
     finally:
         await pool.close()
 
@@ -65,20 +73,28 @@ async def work(settings: WorkerSettings, *, parent: int | None = None, kinds: Ma
     """
     from app.store.queue.consumer import Consumer, Terms  # noqa: PLC0415 - half a second, which commands need not wait
 
-    configure_logs(settings.log_format)
+    watch = Watch(settings, "tallygate-worker")
+    configure_logs(settings.log_format, watch.trace_id)
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    async with worker_database(settings) as database:
-        runner = Runner(database.tenants, _patience(settings), kinds)
+    async with worker_database(settings, watch.query_logger) as database, database.watched(watch):
+        runner = Runner(database.tenants, _patience(settings), kinds, watch.of_jobs())
         consumer = Consumer(
             settings.database_url.get_secret_value(),
             runner.handlers(),
             Schedule(database.tenants, database.system, database.dead_letters).routines(),
             Terms(settings.worker_concurrency, timedelta(seconds=settings.job_lease_seconds)),
         )
-        log.info("worker.started")
+        log.info(
+            "worker.started",
+            revision=head_revision(),
+            concurrency=settings.worker_concurrency,
+            kinds=sorted(kinds),
+            metrics=settings.metrics_address,
+            tracing=settings.tracing,
+        )
         running = asyncio.create_task(consumer.run())
         watches = [asyncio.create_task(stopping.wait())]
         if parent is not None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any, Final
@@ -30,6 +30,7 @@ from app.api.limits import (
     request_from_parts,
     variables_from_json,
 )
+from app.api.observer import OK, REFUSED, Observer, Seen
 from app.api.schema import schema
 from app.api.tenancy import Context, Planning, Tenant
 from app.settings import Settings
@@ -76,12 +77,20 @@ class Answer:
 class GraphQLEndpoint:
     """Serves one path. A POST carries any operation as application/json, a GET only a query."""
 
-    def __init__(self, settings: Settings, database: Database, authenticator: Authenticator, page: str | None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        authenticator: Authenticator,
+        page: str | None,
+        observers: Sequence[Observer] = (),
+    ) -> None:
         """`page` is GraphiQL's, or None where it is not served."""
         self._settings = settings
         self._database = database
         self._authenticator = authenticator
         self._page = page
+        self._observers = observers
 
     async def __call__(self, request: Request) -> Response:
         """Answer a request; whatever happens, as JSON with a code and the request's id."""
@@ -90,12 +99,18 @@ class GraphQLEndpoint:
         request_id: str = request.state.request_id
         media_type = _media_type(request.headers.get("accept"))
         started = time.perf_counter()
+        seen = Seen()
         try:
-            answer = await self._answer(request, request_id)
+            answer = await self._answer(request, request_id, seen)
         except ApiError as error:
+            self._tell(seen, error.code, started)
             return _refusal(error, request_id, media_type)
         except Unavailable as error:
+            self._tell(seen, ErrorCode.OVERLOADED, started)
             return _refusal(_Overloaded(errors.code_and_message(error)[1]), request_id, media_type)
+        except Exception:
+            self._tell(seen, ErrorCode.INTERNAL, started)
+            raise
         log.info(
             "graphql.answered",
             request_id=request_id,
@@ -103,10 +118,21 @@ class GraphQLEndpoint:
             code=answer.code,
             planning=answer.planning,
         )
+        self._tell(seen, answer.code, started)
         return _response(answer, media_type)
 
-    async def _answer(self, request: Request, request_id: str) -> Answer:
-        tenant = await self._authenticator.tenant(request.headers)
+    def _tell(self, seen: Seen, code: str | None, started: float) -> None:
+        """Tell whoever counts or traces requests what became of one."""
+        if self._observers:
+            refused = seen.context is not None and seen.context.was_refused
+            told = code or (REFUSED if refused else OK)
+            for observer in self._observers:
+                observer.answered(seen, told, time.perf_counter() - started)
+
+    async def _answer(self, request: Request, request_id: str, seen: Seen) -> Answer:
+        tenant = seen.tenant = await self._authenticator.tenant(request.headers)
+        for observer in self._observers:
+            observer.entered(tenant)
         structlog.contextvars.bind_contextvars(organization_id=type_id(ORGANIZATION, tenant.organization_id))
         if request.method in _SAFE:
             given = _from_url(request.query_params)
@@ -120,7 +146,7 @@ class GraphQLEndpoint:
             given = request_from_json(body)
             if len(body) > self._settings.body_bytes_max and "usageRecord" not in given.query:
                 raise TooLarge(f"The request is larger than {self._settings.body_bytes_max:,} bytes.")
-        context = self._context(request, given, tenant, request_id)
+        context = seen.context = self._context(request, given, tenant, request_id)
         answer = await self._execute(given, context, read_only=request.method in _SAFE)
         return replace(answer, replayed=context.replayed, planning=context.planning)
 

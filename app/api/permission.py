@@ -69,7 +69,7 @@ class Writes(FieldExtension):
                     await _take(context, tx, key)
                 return await next_(source, info, **kwargs)
             except Refusal as refusal:
-                context.refused = True
+                context.refused = context.was_refused = True
                 return cast("Any", info.return_type)(user_errors=[UserError.of(refusal)])
             except TRY_AGAIN:
                 await context.abandon()

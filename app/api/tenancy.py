@@ -10,6 +10,7 @@ from uuid import UUID
 import orjson
 import strawberry
 import structlog
+from graphql import OperationDefinitionNode
 from strawberry.extensions import SchemaExtension
 
 from app.api.errors import TenantRequired
@@ -81,6 +82,9 @@ class Context:
     replayed: bool = False
     planner: bool = True
     planning: Planning | None = None
+    unplanned_because: str | None = None
+    operation: OperationDefinitionNode | None = None
+    was_refused: bool = False
     denied: set[str] = field(default_factory=set)
     entered: bool = field(default=False, init=False)
 

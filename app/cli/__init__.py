@@ -71,7 +71,7 @@ def serve(
 
         settings = settings_of_environment(Settings)
         asyncio.run(check_database(settings))
-        serve_processes(host or settings.host, settings.port if port is None else port, workers)
+        serve_processes(settings, host or settings.host, settings.port if port is None else port, workers)
 
     with_sentences(run)
 

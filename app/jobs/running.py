@@ -1,10 +1,13 @@
 """One job: into its organization, to what does its kind, and what follows where that fails."""
 
+import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import structlog
 
@@ -46,13 +49,30 @@ class Patience:
     longest: timedelta
 
 
+class JobObserver(Protocol):
+    """Is told of each attempt at a job."""
+
+    def doing(self, job: Job) -> AbstractContextManager[None]:
+        """Is around the attempt."""
+
+    def ended(self, job: Job, outcome: str, seconds: float) -> None:
+        """Is told what came of it: done, failed (to be tried again), dead, or interrupted."""
+
+
 class Runner:
     """Does jobs, each as the worker inside the job's own organization."""
 
-    def __init__(self, database: Database, patience: Patience, kinds: Mapping[str, Work] = KINDS) -> None:
+    def __init__(
+        self,
+        database: Database,
+        patience: Patience,
+        kinds: Mapping[str, Work] = KINDS,
+        observers: Sequence[JobObserver] = (),
+    ) -> None:
         self._database = database
         self._patience = patience
         self._kinds = kinds
+        self._observers = observers
 
     def handlers(self) -> dict[str, Handler]:
         """What the queue calls for each kind."""
@@ -60,6 +80,25 @@ class Runner:
 
     async def do(self, job: Job) -> None:
         """Do one job. Raises TryAgain where it failed and may yet succeed; anything else makes it a dead letter."""
+        started = time.perf_counter()
+        outcome = "dead"
+        with ExitStack() as stack:
+            for observer in self._observers:
+                stack.enter_context(observer.doing(job))
+            try:
+                await self._attempt(job)
+                outcome = "done"
+            except TryAgain:
+                outcome = "failed"
+                raise
+            except asyncio.CancelledError:
+                outcome = "interrupted"
+                raise
+            finally:
+                for observer in self._observers:
+                    observer.ended(job, outcome, time.perf_counter() - started)
+
+    async def _attempt(self, job: Job) -> None:
         told = log.bind(job_id=job.id, kind=job.kind, organization_id=str(job.organization_id), attempt=job.attempt)
         if job.organization_id is None:
             told.error("job.refused")

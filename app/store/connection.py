@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -32,6 +32,18 @@ class Timeouts:
     lock: int = 1_000
     idle: int = 5_000
 
+
+@dataclass(frozen=True, slots=True)
+class PoolUse:
+    """How many connections are lent, how many are open, and how many there may be."""
+
+    in_use: int
+    open: int
+    size: int
+
+
+QueryLogger = Callable[[asyncpg.connection.LoggedQuery], None]
+"""Is told of each statement once it ended."""
 
 ACQUIRE_SECONDS = 2
 
@@ -65,9 +77,18 @@ would read all of it for each row once it is large.
 class ConnectionPool:
     """Connections as the app's own role. A connection goes back with its transaction ended, or not at all."""
 
-    def __init__(self, url: str, *, size: int, timeouts: Timeouts | None = None, durable: bool = True) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        size: int,
+        timeouts: Timeouts | None = None,
+        durable: bool = True,
+        logger: QueryLogger | None = None,
+    ) -> None:
         """`durable=False` does not wait for the disk at a commit: for what is made anew where it is lost."""
         self._url = url
+        self._logger = logger
         self._size = size
         self._timeouts = timeouts or Timeouts()
         self._server_settings = {} if durable else {"synchronous_commit": "off"}
@@ -79,7 +100,7 @@ class ConnectionPool:
             self._url,
             min_size=1,
             max_size=self._size,
-            init=_prepare,
+            init=self._prepare,
             reset=_keep,
             command_timeout=60,
             server_settings=self._server_settings,
@@ -167,6 +188,21 @@ class ConnectionPool:
             connection.terminate()
         await self._give_back(connection)
 
+    @property
+    def use(self) -> PoolUse:
+        """How much of the pool is in use now."""
+        if self._pool is None:
+            return PoolUse(0, 0, self._size)
+        opened = self._pool.get_size()
+        return PoolUse(opened - self._pool.get_idle_size(), opened, self._size)
+
+    async def _prepare(self, connection: asyncpg.Connection) -> None:
+        await connection.set_type_codec(
+            "jsonb", schema="pg_catalog", encoder=lambda value: orjson.dumps(value).decode(), decoder=orjson.loads
+        )
+        if self._logger is not None:
+            connection.add_query_logger(self._logger)
+
     async def _give_back(self, connection: asyncpg.Connection) -> None:
         if self._pool is not None:
             await asyncio.shield(self._pool.release(connection))
@@ -193,12 +229,6 @@ def is_lost(connection: asyncpg.Connection) -> bool:
         return connection.is_closed()
     except asyncpg.InterfaceError:
         return True
-
-
-async def _prepare(connection: asyncpg.Connection) -> None:
-    await connection.set_type_codec(
-        "jsonb", schema="pg_catalog", encoder=lambda value: orjson.dumps(value).decode(), decoder=orjson.loads
-    )
 
 
 async def _keep(_connection: Any) -> None:

@@ -44,6 +44,7 @@ class RequestIdMiddleware:
             await send(message)
 
         structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=request_id)
         try:
             await self._app(scope, receive, send_with_headers)
         except Exception:

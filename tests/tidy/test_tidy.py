@@ -47,8 +47,12 @@ POOL_HOLDERS = {
     # The queue belongs to no one tenant; the worker's login alone may reach it.
     "app/store/queue/dead_letter.py",
     "app/store/queue/consumer.py",
+    "app/store/queue/depth.py",
     "app/store/system.py",
     "app/store/tenancy.py",
+    # They ask it how many of its connections are in use.
+    "app/metrics.py",
+    "app/watch.py",
     "app/worker.py",
 }
 

@@ -7,6 +7,7 @@ from graphql import GraphQLError, GraphQLObjectType, OperationType
 from graphql.pyutils import Path
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
+from app.api.execution.leaf import reason_of
 from app.api.execution.plan import Selection
 from app.api.execution.planner import Plans, answer
 from app.api.idempotency import Replayed
@@ -26,6 +27,7 @@ class SettlingExecutor(StrawberryGraphQLCoreExecutionContext):
     def execute_operation(self, serially: bool | None = None) -> Any:
         """Answer a query by its plan, where it has one."""
         context: Context = self.context_value
+        context.operation = self.operation
         if self.operation.operation is OperationType.QUERY and context.planner:
             plan = self.plans.plan_of(self)
             if plan is not None:
@@ -38,8 +40,9 @@ class SettlingExecutor(StrawberryGraphQLCoreExecutionContext):
         context: Context = self.context_value
         try:
             data = await answer(self, plan)
-        except Exception:  # noqa: BLE001 - graphql-core says what it was, where and with which nulls
+        except Exception as error:  # noqa: BLE001 - graphql-core says what it was, where and with which nulls
             context.planning = Planning.REPEATED
+            context.unplanned_because = reason_of(error)
             context.forget_loaded()
             result = super().execute_operation()
             return await result if isawaitable(result) else result

@@ -16,6 +16,11 @@ class Unplanned(Exception):
     """What a plan does not answer: graphql-core does. The message says what it was."""
 
 
+def reason_of(error: Exception) -> str:
+    """Why a query was not answered by a plan, in one of a few sentences, whatever the client sent."""
+    return str(error) if isinstance(error, Unplanned) else "an error"
+
+
 class Leaf(NamedTuple):
     """A plain field: its key in the answer, its type, and how its value is read: an attribute's name, or a function."""
 

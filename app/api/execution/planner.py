@@ -24,7 +24,7 @@ from graphql.execution.collect_fields import collect_fields
 from graphql.execution.values import get_argument_values
 from graphql.pyutils import Path
 
-from app.api.execution.leaf import Unplanned
+from app.api.execution.leaf import Unplanned, reason_of
 from app.api.execution.plan import FieldPlan, Kind, Selection, Shape, selected_of, selection_of
 
 PLANS_MAX: Final = 256
@@ -51,7 +51,8 @@ class Plans:
                 self._known.move_to_end(key)
                 return known[1]
             plan = _plan(executor)
-        except Exception:  # noqa: BLE001 - graphql-core says what is wrong with it, if anything is
+        except Exception as error:  # noqa: BLE001 - graphql-core says what is wrong with it, if anything is
+            executor.context_value.unplanned_because = reason_of(error)
             return None
         # The operation is kept with its plan, so that its identity stays its own.
         self._known[key] = (operation, plan)
