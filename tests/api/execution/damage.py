@@ -1,0 +1,69 @@
+"""Loaders that fail now and then: the schema's own rarely do, and what a plan does of a failure is to be seen."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+from zlib import crc32
+
+import pytest
+
+from app.api.loaders.loader import TenantLoader
+from app.store.page import Listing, Page
+
+
+class Damage:
+    """What happens to which value: decided by the loader, the key and a salt, so the same whoever asks, and when."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.salt = 0
+        for kind in _kinds(TenantLoader):
+            if "load_batch" in vars(kind):
+                monkeypatch.setattr(kind, "load_batch", _damaged(kind.__name__, kind.load_batch, self))
+        monkeypatch.setattr(Listing, "page", _damaged_page(Listing.page, self))
+
+    def of_keys(self, loader: str, keys: Sequence[Any]) -> None:
+        """Fail where one of the keys is to."""
+        for key in keys:
+            if self._draw(loader, key) == 0:
+                raise ValueError(f"{loader} is broken.")
+
+    def of_value(self, loader: str, key: Any, value: Any) -> Any:
+        """The value, or nothing in its place, or the same with a null in it; a page's rows one by one."""
+        match value:
+            case Page():
+                rows = [self.of_value(loader, getattr(row, "id", key), row) for row in value.rows]
+                return replace(value, rows=rows)
+            case list():
+                return [self.of_value(loader, getattr(row, "id", key), row) for row in value]
+        draw = self._draw(loader, key)
+        if draw == 1:
+            return None
+        if draw in (2, 3) and hasattr(value, "_replace"):
+            attribute = value._fields[self._draw("attribute", key) % len(value._fields)]
+            return value._replace(**{attribute: None})
+        return value
+
+    def _draw(self, *parts: Any) -> int:
+        return crc32(repr((self.salt, *parts)).encode()) % 12
+
+
+def _damaged(loader: str, load_batch: Callable[..., Any], damage: Damage) -> Callable[..., Any]:
+    async def damaged(self: Any, tx: Any, keys: Sequence[Any]) -> list[Any]:
+        damage.of_keys(loader, keys)
+        values = await load_batch(self, tx, keys)
+        return [damage.of_value(loader, key, value) for key, value in zip(keys, values, strict=True)]
+
+    return damaged
+
+
+def _damaged_page(page: Callable[..., Any], damage: Damage) -> Callable[..., Any]:
+    async def damaged(self: Any, tx: Any, request: Any) -> Any:
+        return damage.of_value("page", None, await page(self, tx, request))
+
+    return damaged
+
+
+def _kinds(kind: type) -> Iterator[type]:
+    for each in kind.__subclasses__():
+        yield each
+        yield from _kinds(each)

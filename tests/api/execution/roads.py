@@ -1,0 +1,51 @@
+"""The two roads to an answer, by a plan and by graphql-core alone, and where they part."""
+
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+import strawberry
+from graphql import GraphQLError
+
+from app.api.tenancy import Context, Planning
+from tests.api.execution.documents import Generated
+
+
+@dataclass
+class Roads:
+    """A schema, and how a request's context is made: with the planner, or without it."""
+
+    schema: strawberry.Schema
+    context: Callable[[bool], Awaitable[Context]]
+    plannings: Counter[Planning | None] = field(default_factory=Counter)
+    """How documents were answered; most are to be planned, or little would be proved."""
+
+    async def difference(self, document: Generated) -> str | None:
+        """Where the answers differ, as a sentence with both; None where every byte is the same.
+
+        Those that differ are compared again: now every statement is remembered, and what fails first fails first.
+        """
+        for _ in range(2):
+            expected = await self.answer(document, planner=False)
+            found = await self.answer(document, planner=True)
+            if found == expected:
+                return None
+        variables = orjson.dumps(document.variables, default=repr).decode()
+        return f"{document.text}\nwith {variables}\nis answered\n{found.decode()}\nfor\n{expected.decode()}"
+
+    async def answer(self, document: Generated, *, planner: bool) -> bytes:
+        """The answer, with its errors in their order, whole and unmasked."""
+        context = await self.context(planner)
+        result = await self.schema.execute(
+            document.text, variable_values=document.variables, context_value=context, operation_name=None
+        )
+        if planner:
+            self.plannings[context.planning] += 1
+        content = {"data": result.data, "errors": [_whole(error) for error in result.errors or ()]}
+        return orjson.dumps(content, option=orjson.OPT_INDENT_2)
+
+
+def _whole(error: GraphQLError) -> dict[str, Any]:
+    return {**error.formatted, "raised": type(error.original_error).__name__}
