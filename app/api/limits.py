@@ -9,7 +9,7 @@ import orjson
 from starlette.requests import ClientDisconnect, Request
 
 from app.api.errors import BadUserInput
-from app.api.execution.cache import unfit
+from app.api.execution.document import unfit
 
 JSON_DEPTH_MAX: Final = 32
 

@@ -3,9 +3,10 @@
 import base64
 import hashlib
 import hmac
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Final, Generic, TypeVar
 from uuid import UUID
 
@@ -13,7 +14,6 @@ import orjson
 import strawberry
 from strawberry.annotation import StrawberryAnnotation
 from strawberry.extensions import FieldExtension
-from strawberry.extensions.field_extension import AsyncExtensionResolver
 from strawberry.types.arguments import StrawberryArgument
 from strawberry.types.field import StrawberryField
 
@@ -70,12 +70,10 @@ class Paged(FieldExtension):
             arguments += _PAGE if argument.python_name == "page" else [argument]
         field.arguments = arguments
 
-    async def resolve_async(
-        self, next_: AsyncExtensionResolver, source: Any, info: strawberry.Info, **kwargs: Any
-    ) -> Any:
-        """Resolve the field for its page; an argument that is null counts as left out."""
+    def map_arguments(self, kwargs: dict[str, Any]) -> dict[str, Any]:
+        """Give the resolver its page; an argument that is null counts as left out."""
         page = PageArguments(**{argument.python_name: kwargs.pop(argument.python_name, None) for argument in _PAGE})
-        return await next_(source, info, page=page, **kwargs)
+        return {**kwargs, "page": page}
 
 
 _SHARED: Final = {
@@ -106,26 +104,46 @@ class ListRequest:
     descending: bool = True
 
 
-class Binding:
-    """Signs cursors of one field of one organization under one filter and order, and opens no others."""
+class Listed:
+    """A list as a connection field asks for it. Signs the cursors of its rows, and opens no others.
 
-    def __init__(self, info: Info, request: ListRequest) -> None:
-        tenant = info.context.tenant
-        shape = {
-            "field": f"{info._raw_info.parent_type.name}.{info.field_name}",  # noqa: SLF001 - Strawberry shows no parent type
-            "organization": str(tenant.organization_id),
-            "filters": {name: _plain(value) for name, value in sorted(request.filters.items())},
-            "order": [request.order, request.descending],
-        }
-        self._secret = info.context.cursor_secret.encode()
-        self._shape = orjson.dumps(shape, option=orjson.OPT_SORT_KEYS)
+    A cursor is bound to the organization, the field, its filter and its order.
+    """
 
-    def sign(self, position: tuple[Any, ...]) -> str:
-        """The cursor of a position."""
+    def __init__(self, info: Info, listing: Listing[Any], request: ListRequest, parent: str | None = None) -> None:
+        """`parent` names what the list hangs under. Raises BadUserInput."""
+        self.listing = listing
+        self.parent = parent
+        self._context = info.context
+        self._field = (info._raw_info.parent_type.name, info.field_name)  # noqa: SLF001 - Strawberry shows no parent type
+        self._request = request
+        arguments = request.page
+        limit = arguments.limit
+        cursor = arguments.before if arguments.backward else arguments.after
+        self.page = PageRequest(
+            limit=limit,
+            order=request.order,
+            descending=request.descending,
+            backward=arguments.backward,
+            position=None if cursor is None else self._position(cursor),
+            filters=request.filters,
+            columns=info.context.columns(listing.relation.name),
+        )
+
+    def cursor(self, row: Any) -> str:
+        """A row's cursor."""
+        position = self.listing.position(row, self._request.order)
         payload = orjson.dumps([_tagged(value) for value in position])
         return base64.urlsafe_b64encode(self._mac(payload) + payload).decode().rstrip("=")
 
-    def open(self, cursor: str) -> tuple[Any, ...]:
+    async def count(self, key: UUID | None) -> int:
+        """How many rows the whole list has, under a parent where it hangs under one."""
+        filters = self._request.filters
+        if self.parent is None or key is None:
+            return await self.listing.count(await self._context.db.snapshot(), filters)
+        return await self._context.loaders.count_under(self.listing, self.parent, filters).load(key)
+
+    def _position(self, cursor: str) -> tuple[Any, ...]:
         """The position of a cursor. Raises BadUserInput, the same for whatever is wrong with it."""
         try:
             if len(cursor) > _CURSOR_MAX:
@@ -138,8 +156,19 @@ class Binding:
         except ValueError as error:
             raise BadUserInput("The cursor does not belong to this list.") from error
 
+    @cached_property
+    def _shape(self) -> bytes:
+        shape = {
+            "field": ".".join(self._field),
+            "organization": str(self._context.tenant.organization_id),
+            "filters": {name: _plain(value) for name, value in sorted(self._request.filters.items())},
+            "order": [self._request.order, self._request.descending],
+        }
+        return orjson.dumps(shape, option=orjson.OPT_SORT_KEYS)
+
     def _mac(self, payload: bytes) -> bytes:
-        return hmac.digest(self._secret, self._shape + b"\n" + payload, hashlib.sha256)[:_MAC_BYTES]
+        secret = self._context.cursor_secret.encode()
+        return hmac.digest(secret, self._shape + b"\n" + payload, hashlib.sha256)[:_MAC_BYTES]
 
 
 @strawberry.type(description="About a page of a list: is there more, and where it begins and ends.")
@@ -160,23 +189,19 @@ class Edge(Generic[NodeType]):
     cursor: str = strawberry.field(description="Give it as `after` or `before` to go on from here.")
 
 
-@dataclass(slots=True)
 class ConnectionPage:
     """A page that was read, as the fields of a connection need it."""
 
-    page: Page[Any]
-    binding: Binding
-    position: Callable[[Any], tuple[Any, ...]]
-    count: Callable[[], Awaitable[int]]
+    __slots__ = ("key", "listed", "nodes", "page")
 
-    @property
-    def nodes(self) -> list[Any]:
-        """The rows."""
-        return self.page.rows
+    def __init__(self, page: Page[Any], listed: Listed, key: UUID | None = None) -> None:
+        """`key` is the parent's, where the list hangs under one."""
+        self.page, self.listed, self.key = page, listed, key
+        self.nodes = page.rows
 
     def cursor(self, row: Any) -> str:
         """A row's cursor."""
-        return self.binding.sign(self.position(row))
+        return self.listed.cursor(row)
 
 
 @strawberry.type(description="A page of a list, by keyset: `first` (or `last`) up to 100, 20 where both are left out.")
@@ -204,55 +229,32 @@ class Connection(Generic[NodeType]):
     @strawberry.field(description="How many rows the whole list has; counted only when asked for.")
     async def total_count(connection: strawberry.Parent[ConnectionPage]) -> int:
         """Count."""
-        return await connection.count()
+        return await connection.listed.count(connection.key)
 
 
 async def connection_of(info: Info, listing: Listing[Any], request: ListRequest) -> Any:
     """A page of one of the organization's lists. Raises BadUserInput."""
-    binding = Binding(info, request)
-    page_request = _page_request(binding, request)
+    listed = Listed(info, listing, request)
     tx = await info.context.db.snapshot()
-
-    async def count() -> int:
-        return await listing.count(await info.context.db.snapshot(), request.filters)
-
-    return ConnectionPage(
-        page=await listing.page(tx, page_request),
-        binding=binding,
-        position=lambda row: listing.position(row, request.order),
-        count=count,
-    )
+    return ConnectionPage(await listing.page(tx, listed.page), listed)
 
 
-async def connection_under(info: Info, listing: Listing[Any], request: ListRequest, *, parent: str, key: UUID) -> Any:
-    """A page of a list under a parent: one statement for all parents that ask for the same page."""
-    binding = Binding(info, request)
-    page_request = _page_request(binding, request)
-    loaders = info.context.loaders
+class ConnectionsUnder:
+    """Loads the page of a list under each parent: one statement for all parents that ask for the same page."""
 
-    async def count() -> int:
-        return await loaders.count_under(listing, parent, request.filters).load(key)
+    def __init__(self, info: Info, listing: Listing[Any], request: ListRequest, parent: str) -> None:
+        """Raises BadUserInput."""
+        self._listed = Listed(info, listing, request, parent)
+        self._pages = info.context.loaders.page_under(listing, parent, self._listed.page)
 
-    return ConnectionPage(
-        page=await loaders.page_under(listing, parent, page_request).load(key),
-        binding=binding,
-        position=lambda row: listing.position(row, request.order),
-        count=count,
-    )
+    async def load(self, key: UUID) -> ConnectionPage:
+        """The page under a parent."""
+        return ConnectionPage(await self._pages.load(key), self._listed, key)
 
-
-def _page_request(binding: Binding, request: ListRequest) -> PageRequest:
-    arguments = request.page
-    limit = arguments.limit
-    cursor = arguments.before if arguments.backward else arguments.after
-    return PageRequest(
-        limit=limit,
-        order=request.order,
-        descending=request.descending,
-        backward=arguments.backward,
-        position=None if cursor is None else binding.open(cursor),
-        filters=request.filters,
-    )
+    async def load_together(self, keys: Sequence[UUID]) -> list[ConnectionPage]:
+        """The page under each parent, in their order."""
+        pages = await self._pages.load_together(keys)
+        return [ConnectionPage(page, self._listed, key) for page, key in zip(pages, keys, strict=True)]
 
 
 def _plain(value: Any) -> Any:

@@ -1,11 +1,16 @@
 """The schema: every noun's queries and mutations, and how documents are executed against it."""
 
-from typing import Final
+from collections.abc import Iterable
+from functools import cached_property
+from typing import Any, Final
 
 import strawberry
 from graphql.utilities.print_schema import print_schema_definition
 from strawberry.schema.config import StrawberryConfig
+from strawberry.types import ExecutionResult
+from strawberry.types.graphql import OperationType
 
+from app.api.execution.answer import PlannedQueries
 from app.api.execution.cache import DocumentCacheExtension
 from app.api.execution.executor import SettlingExecutor
 from app.api.mutations.billing import BillingMutations
@@ -72,7 +77,36 @@ class Mutation(
 
 
 class TallygateSchema(strawberry.Schema):
-    """The schema; errors are logged where they are formatted, once."""
+    """The schema: queries are answered by their plans where they can be; errors are logged where they are formatted."""
+
+    @cached_property
+    def _planned(self) -> PlannedQueries:
+        return PlannedQueries(self, DocumentCacheExtension.cache)
+
+    async def execute(
+        self,
+        query: str | None,
+        variable_values: dict[str, Any] | None = None,
+        context_value: Any = None,
+        root_value: Any = None,
+        operation_name: str | None = None,
+        allowed_operation_types: Iterable[OperationType] | None = None,
+        operation_extensions: dict[str, Any] | None = None,
+    ) -> ExecutionResult:
+        """Execute a document; both roads give the same answer."""
+        if query and context_value.planner:
+            answer = await self._planned.answer(query, variable_values, operation_name, context_value)
+            if answer is not None:
+                return answer
+        return await super().execute(
+            query,
+            variable_values,
+            context_value,
+            root_value,
+            operation_name,
+            allowed_operation_types,
+            operation_extensions,
+        )
 
     def as_str(self) -> str:
         """The schema in its definition language, with its root types: `Subscription` is none of them.

@@ -1,6 +1,6 @@
 """The tenant of a request: resolved before anything executes, and injected into every resolver by `Info`."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
@@ -19,6 +19,7 @@ from app.domain.role import SCOPES_OF, Role
 from app.store.audit import record
 from app.store.connection import Unavailable
 from app.store.idempotency import IdempotencyKey, keep_answer
+from app.store.query import Columns
 from app.store.tables.audit import AuditOutcome
 from app.store.tenancy import Actor, Database, TenantDatabase
 
@@ -85,6 +86,8 @@ class Context:
     unplanned_because: str | None = None
     operation: OperationDefinitionNode | None = None
     was_refused: bool = False
+    document_known: Any = None
+    reading: Mapping[str, frozenset[str]] = field(default_factory=dict)
     denied: set[str] = field(default_factory=set)
     entered: bool = field(default=False, init=False)
 
@@ -118,6 +121,17 @@ class Context:
         """Whether invoices that were never finalized are shown (E3)."""
         return self.tenant.may("invoice:draft")
 
+    def columns(self, type_name: str, *always: str) -> Columns:
+        """The attributes that the document reads of the rows of a type, and those; None where it may be all."""
+        read = self.reading.get(type_name)
+        return None if read is None else read.union(always)
+
+    def enter(self) -> None:
+        """Enter the tenant. Raises TenantRequired where there is none."""
+        if self.given_tenant is None:
+            raise TenantRequired("This needs a credential.")
+        self.entered = True
+
     def forget_loaded(self) -> None:
         """Start with fresh loaders: something was written."""
         self.__dict__.pop("loaders", None)
@@ -141,9 +155,14 @@ class Context:
             await self.db.release(commit=False)
 
     async def leave(self) -> None:
-        """Undo what is held, and let nothing be opened that nobody would end."""
+        """Undo what is held, let nothing be opened that nobody would end, and record what was denied."""
+        if not self.entered:
+            return
         if "db" in self.__dict__:
             await self.db.leave()
+        if self.denied:
+            await _audit_denials(self)
+        self.entered = False
 
 
 class Info(strawberry.Info):
@@ -161,21 +180,15 @@ class TenantExtension(SchemaExtension):
     async def on_operation(self) -> AsyncIterator[None]:
         """Refuse an operation without a tenant; release its snapshot at the end."""
         context: Context = self.execution_context.context
-        if context.given_tenant is None:
-            raise TenantRequired("This needs a credential.")
-        context.entered = True
+        context.enter()
         try:
             yield
         finally:
             await context.leave()
-            await _audit_denials(context)
-            context.entered = False
 
 
 async def _audit_denials(context: Context) -> None:
     """Record what was denied, each scope once, however often the operation asked for it (M39)."""
-    if not context.denied:
-        return
     try:
         async with context.database.tenant(context.tenant.organization_id, context.actor).write() as tx:
             for scope in sorted(context.denied):

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from app.domain.errors import AlreadyExists
 from app.store.page import Listing, newest_first
-from app.store.query import Relation, any_of, parameter
+from app.store.query import Columns, Relation, any_of, parameter
 from app.store.tables import Customer
 from app.store.tenancy import Transaction, WriteTransaction
 
@@ -26,9 +26,9 @@ _UPDATE: Final = customers.update("name", "email", "external_id", "address", "pr
 listing: Final = Listing(customers, orders=newest_first(customers))
 
 
-async def load_customers(tx: Transaction, ids: Sequence[UUID]) -> list[Customer]:
+async def load_customers(tx: Transaction, ids: Sequence[UUID], columns: Columns = None) -> list[Customer]:
     """The customers with those ids."""
-    return await tx.fetch(_BY_ID, ids=list(ids))
+    return await tx.fetch(_BY_ID.of(columns), ids=list(ids))
 
 
 async def load_customers_by_external_id(tx: Transaction, external_ids: Sequence[str]) -> list[Customer]:

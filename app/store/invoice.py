@@ -15,7 +15,7 @@ from app.domain.invoice import BillingReason, InvoiceStatus, PaymentState, Total
 from app.domain.invoice import Invoice as DomainInvoice
 from app.domain.period import Period
 from app.store.page import Key, Listing
-from app.store.query import Query, Relation, any_of, columns_of, new_id, parameter
+from app.store.query import Columns, Query, Relation, any_of, columns_of, new_id, parameter
 from app.store.tables import Invoice, InvoiceLineItem
 from app.store.tenancy import Transaction, WriteTransaction
 
@@ -61,7 +61,7 @@ _DELETE_GENERATED: Final = invoice_line_items.delete(
     invoice_line_items.c.invoice_id == parameter("invoice_id", sa.Uuid), invoice_line_items.c.plan_id.is_not(None)
 )
 _SET_COVERS: Final = invoices.update("covers")
-_LINES: Final = invoice_line_items.query(
+_LINES: Final = invoice_line_items.rows(
     invoice_line_items.select(invoice_line_items.c.invoice_id == any_of("invoice_ids")).order_by(
         invoice_line_items.c.invoice_id, invoice_line_items.c.sort_order
     )
@@ -111,9 +111,11 @@ listing: Final = Listing(
 )
 
 
-async def load_invoices(tx: Transaction, ids: Sequence[UUID], *, with_drafts: bool) -> list[Invoice]:
+async def load_invoices(
+    tx: Transaction, ids: Sequence[UUID], *, with_drafts: bool, columns: Columns = None
+) -> list[Invoice]:
     """The invoices with those ids; without those that were never finalized, unless `with_drafts`."""
-    return await tx.fetch(_BY_ID, ids=list(ids), with_drafts=with_drafts)
+    return await tx.fetch(_BY_ID.of(columns), ids=list(ids), with_drafts=with_drafts)
 
 
 async def load_invoice_by_number(tx: Transaction, number: str) -> Invoice | None:
@@ -121,9 +123,9 @@ async def load_invoice_by_number(tx: Transaction, number: str) -> Invoice | None
     return await tx.fetch_row(_BY_NUMBER, number=number)
 
 
-async def load_lines(tx: Transaction, invoice_ids: Sequence[UUID]) -> list[InvoiceLineItem]:
+async def load_lines(tx: Transaction, invoice_ids: Sequence[UUID], columns: Columns = None) -> list[InvoiceLineItem]:
     """The lines of those invoices, in their order."""
-    return await tx.fetch(_LINES, invoice_ids=list(invoice_ids))
+    return await tx.fetch(_LINES.of(columns), invoice_ids=list(invoice_ids))
 
 
 async def load_lines_by_id(tx: Transaction, ids: Sequence[UUID], *, with_drafts: bool) -> list[InvoiceLineItem]:

@@ -15,7 +15,7 @@ from app.domain.ledger import CUSTOMERS_OWN, AccountCode, EntryType, Posting, po
 from app.store.account import Accounts
 from app.store.chain import billing_ledger
 from app.store.page import Listing, newest_first
-from app.store.query import Query, Relation, any_of, columns_of, new_id, parameter
+from app.store.query import Columns, Query, Relation, any_of, columns_of, new_id, parameter
 from app.store.tables import Ledger, LedgerEntry, LedgerTransaction
 from app.store.tenancy import Transaction, WriteTransaction
 
@@ -185,6 +185,6 @@ async def _store(tx: WriteTransaction, chain: Sequence[tuple[ChainedTransaction,
     await tx.execute(_INSERT_ENTRIES, **columns_of(written))
 
 
-async def load_entries(tx: Transaction, ids: Sequence[UUID]) -> list[LedgerEntry]:
+async def load_entries(tx: Transaction, ids: Sequence[UUID], columns: Columns = None) -> list[LedgerEntry]:
     """The statement's entries with those ids."""
-    return await tx.fetch(_BY_ID, ids=list(ids))
+    return await tx.fetch(_BY_ID.of(columns), ids=list(ids))

@@ -39,6 +39,7 @@ _ENTERABLE_BY_ID: Final = Query(
 listing: Final = Listing(
     organizations,
     base=_enterable,
+    narrows=False,
     orders={
         "created_at": [
             Key("created_at", _under.c.created_at),

@@ -1,15 +1,16 @@
 """Lists by keyset: a page of an organization's rows, or a page for each of many parents in one statement."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, NamedTuple, TypeVar, cast
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.util import LRUCache
 from sqlmodel import SQLModel
 
-from app.store.query import Query, Relation, any_of, parameter
+from app.store.query import NARROWED_MAX, Columns, Query, Relation, RowShape, any_of, parameter
 from app.store.tenancy import Transaction
 
 Row = TypeVar("Row")
@@ -32,11 +33,22 @@ class Shape(NamedTuple):
     positioned: bool
     filters: frozenset[str]
     parent: str | None
+    columns: Columns
+
+
+class PageQuery(NamedTuple):
+    """A page's statement, and what makes a row of the values that it gives."""
+
+    query: Query[Any]
+    row_of: Callable[[Iterable[Any]], Any]
 
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
-    """Which page: `limit` rows of an order, after a position (or before it, where `backward`)."""
+    """Which page: `limit` rows of an order, after a position (or before it, where `backward`).
+
+    `columns` are the attributes that are wanted of the rows, beside those of the order; None is all of them.
+    """
 
     limit: int
     order: str = "created_at"
@@ -44,6 +56,7 @@ class PageRequest:
     backward: bool = False
     position: tuple[Any, ...] | None = None
     filters: Mapping[str, Any] = field(default_factory=dict)
+    columns: Columns = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +83,17 @@ class Listing(Generic[TableRow]):
         parents: Mapping[str, sa.ColumnElement[Any]] | None = None,
         base: sa.Select[Any] | None = None,
         unfiltered_because: str | None = None,
+        narrows: bool = True,
     ) -> None:
+        """`base` selects other than all rows; where its columns are not the relation's own, it does not narrow."""
         self.relation = relation
+        self._narrows = narrows
         self._orders = orders
         self._filters = dict(filters or {})
         self._parents = dict(parents or {})
         self._base = relation.select() if base is None else base
         self._unfiltered_because = unfiltered_because
-        self._pages: dict[Shape, Query[Any]] = {}
+        self._pages: LRUCache[Shape, PageQuery] = LRUCache(NARROWED_MAX)
         self._counts: dict[tuple[frozenset[str], str | None], Query[Any]] = {}
 
     def position(self, row: TableRow, order: str) -> tuple[Any, ...]:
@@ -87,17 +103,19 @@ class Listing(Generic[TableRow]):
 
     async def page(self, tx: Transaction, request: PageRequest) -> Page[TableRow]:
         """One page of the organization's rows."""
-        records = await tx.fetch(self._page_query(request, None), **_parameters(request))
-        return _page([self._row(record) for record in records], request)
+        query, row_of = self._page_query(request, None)
+        records = await tx.fetch(query, **_parameters(request))
+        return _page([row_of(record) for record in records], request)
 
     async def pages(
         self, tx: Transaction, parent: str, keys: Sequence[UUID], request: PageRequest
     ) -> list[Page[TableRow]]:
         """A page under each parent, in the keys' order, by one statement."""
-        records = await tx.fetch(self._page_query(request, parent), parents=list(keys), **_parameters(request))
+        query, row_of = self._page_query(request, parent)
+        records = await tx.fetch(query, parents=list(keys), **_parameters(request))
         rows: dict[UUID, list[TableRow]] = {key: [] for key in keys}
         for record in records:
-            rows[record[0]].append(self._row(record[1:]))
+            rows[record[0]].append(row_of(record[1:]))
         return [_page(rows[key], request) for key in keys]
 
     async def count(self, tx: Transaction, filters: Mapping[str, Any]) -> int:
@@ -110,24 +128,30 @@ class Listing(Generic[TableRow]):
         found = {record[0]: record[1] for record in await tx.fetch(query, parents=list(keys), **filters)}
         return [found.get(key, 0) for key in keys]
 
-    def _row(self, values: Any) -> TableRow:
-        return self.relation.row_of(values)
-
-    def _page_query(self, request: PageRequest, parent: str | None) -> Query[Any]:
+    def _page_query(self, request: PageRequest, parent: str | None) -> PageQuery:
         shape = Shape(
             order=request.order,
             descending=request.descending != request.backward,
             positioned=request.position is not None,
             filters=frozenset(request.filters),
             parent=parent,
+            columns=request.columns if self._narrows else None,
         )
         query = self._pages.get(shape)
         if query is None:
-            query = self._pages[shape] = self._compile_page(shape)
+            rows = self._row_shape(shape)
+            query = self._pages[shape] = PageQuery(self._compile_page(shape, rows), rows.row_of)
         return query
 
-    def _compile_page(self, shape: Shape) -> Query[Any]:
+    def _row_shape(self, shape: Shape) -> RowShape:
+        if shape.columns is None:
+            return self.relation.shape(None)
+        return self.relation.shape(shape.columns.union(key.attribute for key in self._orders[shape.order]))
+
+    def _compile_page(self, shape: Shape, rows: RowShape) -> Query[Any]:
         statement = self._restricted(shape.filters)
+        if shape.columns is not None:
+            statement = statement.with_only_columns(*rows.columns, maintain_column_froms=True)
         keys = [key.expression for key in self._orders[shape.order]]
         if shape.positioned:
             at = [parameter(f"position_{index}", key.type) for index, key in enumerate(keys)]
@@ -141,8 +165,8 @@ class Listing(Generic[TableRow]):
             sa.func.unnest(parameter("parents", ARRAY(sa.Uuid))).table_valued("key", name="parents").render_derived()
         )
         key = cast("Any", parents.c.key)
-        rows = statement.where(self._parents[shape.parent] == sa.type_coerce(key, sa.Uuid)).lateral("page")
-        return self._query(sa.select(key, *rows.c).select_from(parents.join(rows, sa.true())))
+        page = statement.where(self._parents[shape.parent] == sa.type_coerce(key, sa.Uuid)).lateral("page")
+        return self._query(sa.select(key, *page.c).select_from(parents.join(page, sa.true())))
 
     def _count_query(self, filters: frozenset[str], parent: str | None) -> Query[Any]:
         query = self._counts.get((filters, parent))

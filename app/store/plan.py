@@ -13,7 +13,7 @@ from app.domain.plan import BillingTiming, Enforcement, Feature, FeatureType, Pl
 from app.domain.plan import Plan as DomainPlan
 from app.domain.price import PricingModel, Tier, UsagePrice
 from app.store.page import Listing, newest_first
-from app.store.query import Query, Relation, any_of, parameter
+from app.store.query import Columns, Query, Relation, any_of, parameter
 from app.store.tables import Plan, PlanFeature
 from app.store.tenancy import Transaction, WriteTransaction
 
@@ -54,9 +54,9 @@ listing: Final = Listing(
 )
 
 
-async def load_plans(tx: Transaction, ids: Sequence[UUID]) -> list[Plan]:
+async def load_plans(tx: Transaction, ids: Sequence[UUID], columns: Columns = None) -> list[Plan]:
     """The plan versions with those ids."""
-    return await tx.fetch(_BY_ID, ids=list(ids))
+    return await tx.fetch(_BY_ID.of(columns), ids=list(ids))
 
 
 async def lock_plan(tx: WriteTransaction, plan_id: UUID) -> Plan | None:

@@ -5,20 +5,23 @@ Row security is the floor; the explicit filter lets the planner use tenant-first
 
 from collections import namedtuple
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final, Generic, TypeVar, cast
+from typing import Any, Final, Generic, NamedTuple, TypeVar, cast
 from uuid import UUID
 
 import sqlalchemy as sa
 import uuid_utils.compat
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
-from sqlalchemy.util import ReadOnlyProperties
+from sqlalchemy.util import LRUCache, ReadOnlyProperties
 from sqlmodel import SQLModel
 
 Row = TypeVar("Row")
 TableRow = TypeVar("TableRow", bound=SQLModel)
 
 TENANT: Final = "organization_id"
+
+NARROWED_MAX: Final = 256
+"""In how many selections of its columns a select is remembered: documents choose them."""
 
 _DIALECT = asyncpg_dialect()
 
@@ -73,26 +76,77 @@ def any_of(name: str, type_: type[sa.types.TypeEngine[Any]] = sa.Uuid) -> Any:
     return sa.any_(sa.bindparam(name, type_=ARRAY(type_)))
 
 
+Columns = frozenset[str] | None
+"""The attributes that are wanted of rows; None is all of them."""
+
+
+class RowsQuery(Query[TableRow]):
+    """A select of a relation's rows, which can be had with fewer columns."""
+
+    __slots__ = ("_narrowed", "_relation", "_statement")
+
+    def __init__(self, relation: "Relation[TableRow]", statement: sa.Select[Any]) -> None:
+        super().__init__(statement, relation.row_of)
+        self._relation = relation
+        self._statement = statement
+        self._narrowed: LRUCache[Columns, Query[TableRow]] = LRUCache(NARROWED_MAX)
+
+    def of(self, columns: Columns) -> Query[TableRow]:
+        """The same select, of no more than those columns and the organization's."""
+        if columns is None:
+            return self
+        query = self._narrowed.get(columns)
+        if query is None:
+            shape = self._relation.shape(columns)
+            statement = self._statement.with_only_columns(*shape.columns, maintain_column_froms=True)
+            query = self._narrowed[columns] = Query(statement, shape.row_of)
+        return query
+
+
+class RowShape(NamedTuple):
+    """Some columns of a relation, and what makes a row of their values."""
+
+    columns: list[sa.ColumnElement[Any]]
+    row_of: Callable[[Iterable[Any]], Any]
+
+
 class Relation(Generic[TableRow]):
     """A table to be read and written: selects that bear the tenant's filter, and rows with the table's attributes.
 
     A row is a tuple, not an entity: nothing tracks it, nothing loads lazily. To the type checker it is the table class,
-    whose attributes it has, so that columns are declared once.
+    whose attributes it has, so that columns are declared once. A row that was read with fewer columns lacks the others.
     """
 
     def __init__(self, table: type[TableRow], computed: Callable[[Any], dict[str, Any]] = lambda _columns: {}) -> None:
         """`computed` gives, by attribute, what is read in place of the stored column."""
+        self.name = table.__name__
         self.table: sa.Table = cast("Any", table).__table__
         attributes = sa.inspect(table).column_attrs
         self.names: dict[str, str] = {attribute.key: attribute.columns[0].name for attribute in attributes}
         columns = {attribute.key: attribute.columns[0] for attribute in attributes}
         self.written = [key for key, column in columns.items() if column.computed is None]
         self.c = ReadOnlyProperties(columns)
-        self.row: type[TableRow] = cast("type[TableRow]", namedtuple(table.__name__ + "Row", list(self.names)))
-        self.row_of: Callable[[Iterable[Any]], TableRow] = cast("Any", self.row)._make
+        self.row: type[TableRow] = cast("type[TableRow]", type(f"{table.__name__}Row", (tuple,), {"__slots__": ()}))
+        self.row_of: Callable[[Iterable[Any]], TableRow] = self._maker(self.names)
         self.in_tenant = self.c[TENANT] == parameter(TENANT, sa.Uuid)
         self.computed = computed(self.c)
         self.columns = [self.computed.get(name, self.c[name]).label(name) for name in self.names]
+        self._shapes: LRUCache[Columns, RowShape] = LRUCache(NARROWED_MAX)
+
+    def shape(self, columns: Columns) -> RowShape:
+        """Those columns and the organization's; all of them where one is asked for that is none."""
+        shape = self._shapes.get(columns)
+        if shape is None:
+            wanted = set(self.names) if columns is None or not columns <= self.names.keys() else {TENANT, *columns}
+            names = [name for name in self.names if name in wanted]
+            parts = [part for part in self.columns if part.name in wanted]
+            shape = self._shapes[columns] = RowShape(parts, self._maker(names))
+        return shape
+
+    def _maker(self, names: Iterable[str]) -> Callable[[Iterable[Any]], TableRow]:
+        """What makes rows of those attributes; each is a `row`, however many attributes it has."""
+        made = type(self.row.__name__, (self.row, namedtuple("Values", list(names))), {"__slots__": ()})
+        return cast("Any", made)._make
 
     def select(self, *conditions: sa.ColumnElement[bool]) -> sa.Select[Any]:
         """Select the organization's rows that meet the conditions."""
@@ -102,9 +156,13 @@ class Relation(Generic[TableRow]):
         """Compile what gives this table's columns, in their order, into a query that gives rows."""
         return Query(statement, self.row_of)
 
-    def where(self, *conditions: sa.ColumnElement[bool]) -> Query[TableRow]:
+    def where(self, *conditions: sa.ColumnElement[bool]) -> RowsQuery[TableRow]:
         """Compile the select of the rows that meet the conditions."""
-        return self.query(self.select(*conditions))
+        return self.rows(self.select(*conditions))
+
+    def rows(self, statement: sa.Select[Any]) -> RowsQuery[TableRow]:
+        """Compile a select of this table's rows, which can be had with fewer columns."""
+        return RowsQuery(self, statement)
 
     def insert(self, *, or_skip: bool = False) -> Query[TableRow]:
         """Compile the insert of one whole row; its parameters are the attributes. `or_skip` skips one that is there."""

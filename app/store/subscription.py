@@ -15,7 +15,7 @@ from app.domain.subscription import SubscriptionStatus
 from app.domain.timeline import Pause, Phase, Timeline
 from app.store.page import Listing, newest_first
 from app.store.plan import load_domain_plans, plans
-from app.store.query import Query, Relation, any_of, columns_of, parameter
+from app.store.query import Columns, Query, Relation, any_of, columns_of, parameter
 from app.store.tables import Subscription, SubscriptionPause, SubscriptionPhase
 from app.store.tenancy import Transaction, WriteTransaction, organizations
 
@@ -135,9 +135,9 @@ listing: Final = Listing(
 )
 
 
-async def load_subscriptions(tx: Transaction, ids: Sequence[UUID]) -> list[Subscription]:
+async def load_subscriptions(tx: Transaction, ids: Sequence[UUID], columns: Columns = None) -> list[Subscription]:
     """The subscriptions with those ids."""
-    return await tx.fetch(_BY_ID, ids=list(ids))
+    return await tx.fetch(_BY_ID.of(columns), ids=list(ids))
 
 
 async def load_clock(tx: Transaction) -> tuple[ZoneInfo, datetime]:

@@ -9,8 +9,9 @@ import asyncpg
 import pytest
 from graphql import parse
 
-from app.api.execution import cache as documents
-from app.api.execution.cache import DocumentCache, DocumentCacheExtension, KnownDocument
+from app.api.execution import document as documents
+from app.api.execution.cache import DocumentCache, DocumentCacheExtension
+from app.api.execution.document import KnownDocument
 from app.api.schema import schema
 from app.api.tenancy import Context, Principal, Tenant
 from app.domain.role import Role
@@ -226,14 +227,14 @@ def test_the_cache_lets_go_of_what_was_not_used_for_longest() -> None:
     texts = [f"{{ viewer {{ name }} }} # {number:04}" for number in range(100)]
     size = len(texts[0]) * 40
     kept = DocumentCache(bytes_max=10 * size)
-    known = KnownDocument(parse("{ a }"), ())
+    known = KnownDocument(parse("{ a }"), (), size)
     for text in texts:
         kept.put(schema._schema, text, known)
         kept.put(schema._schema, text, known)
         assert kept.get(schema._schema, texts[0]) is known
     assert len(kept) == 10
     assert [text for text in texts if kept.get(schema._schema, text)] == [texts[0], *texts[-9:]]
-    kept.put(schema._schema, "#" * (10 * size), known)
+    kept.put(schema._schema, "#", KnownDocument(parse("{ a }"), (), 10 * size + 1))
     assert len(kept) == 10
     assert kept.get(object(), texts[0]) is None  # type: ignore[arg-type]
 

@@ -1,41 +1,17 @@
-"""One bounded cache from a document's text to the document, parsed and validated: 4 to 8 ms a request."""
+"""One bounded cache from a document's text to the document, parsed, validated and planned: 4 to 8 ms a request."""
 
 from collections import OrderedDict
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
-from graphql import (
-    DocumentNode,
-    FloatValueNode,
-    GraphQLError,
-    GraphQLSchema,
-    IntValueNode,
-    OperationDefinitionNode,
-    StringValueNode,
-    Visitor,
-    parse,
-    visit,
-)
+from graphql import DocumentNode, GraphQLError, GraphQLSchema, OperationDefinitionNode
 from strawberry.extensions import SchemaExtension
-from strawberry.schema.schema import validate_document
 from strawberry.types import ExecutionContext
 
-from app.api.errors import TooComplex
+from app.api.execution.document import Choice, Declined, KnownDocument, KnownOperation, known
+from app.api.execution.plan import Plan
 
-TOKENS_MAX: Final = 2_000
-NUMBER_MAX: Final = 100
-BYTES_MAX: Final = 8 * 1024 * 1024
-_OVERHEAD: Final = 40
-"""A parsed document takes about this many bytes for each byte of its text."""
-
-
-@dataclass(frozen=True, slots=True)
-class KnownDocument:
-    """A document that was parsed and validated; `errors` is empty where it is valid."""
-
-    document: DocumentNode
-    errors: tuple[GraphQLError, ...]
+BYTES_MAX: Final = 32 * 1024 * 1024
 
 
 class DocumentCache:
@@ -48,23 +24,34 @@ class DocumentCache:
 
     def get(self, schema: GraphQLSchema, text: str) -> KnownDocument | None:
         """The document of a text that was seen before."""
-        known = self._known.get((id(schema), text))
-        if known is not None:
-            self._known.move_to_end((id(schema), text))
-        return known
+        key = (id(schema), text)
+        found = self._known.get(key)
+        if found is not None:
+            self._known.move_to_end(key)
+        return found
 
-    def put(self, schema: GraphQLSchema, text: str, known: KnownDocument) -> None:
+    def put(self, schema: GraphQLSchema, text: str, document: KnownDocument) -> None:
         """Keep a document, and let go of the oldest where there are too many."""
-        if _size(text) > self._bytes_max or (id(schema), text) in self._known:
-            return
-        self._known[id(schema), text] = known
-        self._bytes += _size(text)
-        while self._bytes > self._bytes_max:
-            (_, dropped), _document = self._known.popitem(last=False)
-            self._bytes -= _size(dropped)
+        key = (id(schema), text)
+        if document.size <= self._bytes_max and key not in self._known:
+            self._known[key] = document
+            self._grow(document.size)
+
+    def keep_plan(
+        self, document: KnownDocument, operation: KnownOperation, choice: Choice, plan: Plan | Declined
+    ) -> None:
+        """Keep a plan, or that there is none, as long as its document."""
+        size = operation.keep(choice, plan)
+        document.size += size
+        self._grow(size)
 
     def __len__(self) -> int:
         return len(self._known)
+
+    def _grow(self, size: int) -> None:
+        self._bytes += size
+        while self._bytes > self._bytes_max and self._known:
+            self._bytes -= self._known.popitem(last=False)[1].size
 
 
 class DocumentCacheExtension(SchemaExtension):
@@ -73,30 +60,29 @@ class DocumentCacheExtension(SchemaExtension):
     cache: Final = DocumentCache()
 
     def on_parse(self) -> Iterator[None]:
-        """Take the document from the cache, or parse it within bounds."""
+        """Take the document from the cache, or parse and validate it within bounds."""
         execution = self.execution_context
-        schema, text = execution.schema._schema, execution.query or ""  # noqa: SLF001 - Strawberry shows no schema
-        known = self.cache.get(schema, text)
-        if known is not None:
-            execution.graphql_document = known.document
-        elif text:
-            execution.graphql_document = parsed(text)
+        if execution.query:
+            execution.graphql_document = self._document(execution).document
         yield
 
     def on_validate(self) -> Iterator[None]:
-        """Take the verdict from the cache, or validate."""
+        """Take the verdict from there."""
         execution = self.execution_context
-        schema, text = execution.schema._schema, execution.query or ""  # noqa: SLF001
-        document = execution.graphql_document
-        if document is not None:
-            known = self.cache.get(schema, text)
-            if known is None:
-                errors = validate_document(schema, document, execution.validation_rules)
-                known = KnownDocument(document, tuple(errors))
-                if not errors:
-                    self.cache.put(schema, text, known)
-            execution.pre_execution_errors = [*known.errors, *_unclear(execution, document)]
+        if execution.graphql_document is not None:
+            found = self._document(execution)
+            execution.pre_execution_errors = [*found.errors, *_unclear(execution, found.document)]
         yield
+
+    def _document(self, execution: ExecutionContext) -> KnownDocument:
+        schema, text = execution.schema._schema, execution.query or ""  # noqa: SLF001 - Strawberry shows no schema
+        found = execution.context.document_known or self.cache.get(schema, text)
+        if found is None:
+            found = known(schema, text)
+            if not found.errors:
+                self.cache.put(schema, text, found)
+        execution.context.document_known = found
+        return found
 
 
 def _unclear(execution: ExecutionContext, document: DocumentNode) -> list[GraphQLError]:
@@ -105,47 +91,3 @@ def _unclear(execution: ExecutionContext, document: DocumentNode) -> list[GraphQ
         return []
     operations = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
     return [GraphQLError("Say by `operationName` which operation to execute.", operations)] if operations[1:] else []
-
-
-def parsed(text: str) -> DocumentNode:
-    """Parse a document. Raises GraphQLError for a syntax error, TooComplex for too many tokens."""
-    try:
-        document = parse(text, max_tokens=TOKENS_MAX)
-    except GraphQLError as error:
-        if "token" in error.message and str(TOKENS_MAX) in error.message:
-            raise TooComplex(f"The document has more than {TOKENS_MAX:,} tokens.") from error
-        raise
-    visit(document, _ValueCheck())
-    return document
-
-
-class _ValueCheck(Visitor):
-    """Refuses strings that PostgreSQL cannot hold, and numbers that nobody needs and Python reads slowly or not."""
-
-    def enter_int_value(self, node: IntValueNode, *_: object) -> None:
-        self._check_number(node)
-
-    def enter_float_value(self, node: FloatValueNode, *_: object) -> None:
-        self._check_number(node)
-
-    def _check_number(self, node: IntValueNode | FloatValueNode) -> None:
-        if len(node.value) > NUMBER_MAX:
-            raise GraphQLError(f"A number has at most {NUMBER_MAX} characters.", node)
-
-    def enter_string_value(self, node: StringValueNode, *_: object) -> None:
-        problem = unfit(node.value)
-        if problem:
-            raise GraphQLError(problem, node)
-
-
-def unfit(text: str) -> str | None:
-    """Why a text cannot be stored, or None: a NUL or half a surrogate pair."""
-    if "\x00" in text:
-        return "Strings cannot hold the character U+0000."
-    if any("\ud800" <= character <= "\udfff" for character in text):
-        return "Strings cannot hold half a surrogate pair."
-    return None
-
-
-def _size(text: str) -> int:
-    return len(text) * _OVERHEAD

@@ -1,53 +1,28 @@
-"""graphql-core's executor, with queries answered by their plan, and mutation fields settled once they are complete."""
+"""graphql-core's executor, with mutation fields settled once they are complete."""
 
 from inspect import isawaitable
-from typing import Any, ClassVar
+from typing import Any
 
-from graphql import GraphQLError, GraphQLObjectType, OperationType
+from graphql import GraphQLError, GraphQLObjectType
 from graphql.pyutils import Path
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
-from app.api.execution.leaf import reason_of
-from app.api.execution.plan import Selection
-from app.api.execution.planner import Plans, answer
 from app.api.idempotency import Replayed
-from app.api.tenancy import Context, Planning
+from app.api.tenancy import Context
 
 
 class SettlingExecutor(StrawberryGraphQLCoreExecutionContext):
-    """Answers queries by their plans (decision 0013), and runs root mutation fields one after the other.
+    """Runs root mutation fields one after the other.
 
     Each mutation field has its own transaction. The payload is read inside it, so it shows what was written, on a dry
     run too; then the transaction is kept or undone. Where any of that fails, be it a nullable part of the payload, the
     field fails, and nothing was stored: whoever sees an error may send the same again.
     """
 
-    plans: ClassVar[Plans] = Plans()
-
     def execute_operation(self, serially: bool | None = None) -> Any:
-        """Answer a query by its plan, where it has one."""
-        context: Context = self.context_value
-        context.operation = self.operation
-        if self.operation.operation is OperationType.QUERY and context.planner:
-            plan = self.plans.plan_of(self)
-            if plan is not None:
-                return self._planned(plan)
-            context.planning = Planning.DECLINED
+        """Execute an operation; say which."""
+        self.context_value.operation = self.operation
         return super().execute_operation(serially)
-
-    async def _planned(self, plan: Selection) -> Any:
-        """Answer by the plan; whatever goes wrong, answer again as graphql-core does, with fresh loaders."""
-        context: Context = self.context_value
-        try:
-            data = await answer(self, plan)
-        except Exception as error:  # noqa: BLE001 - graphql-core says what it was, where and with which nulls
-            context.planning = Planning.REPEATED
-            context.unplanned_because = reason_of(error)
-            context.forget_loaded()
-            result = super().execute_operation()
-            return await result if isawaitable(result) else result
-        context.planning = Planning.PLANNED
-        return self.build_response(data)
 
     def execute_fields_serially(
         self,

@@ -4,11 +4,11 @@ The schema that Strawberry built is the only source: graphql-core collects the f
 each is resolved. A plan answers what it knows; what it does not know raises Unplanned while it is made.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from operator import attrgetter
-from typing import Any, Protocol, cast
+from typing import Any, Final, Protocol, cast
 
 from graphql import (
     GraphQLAbstractType,
@@ -18,21 +18,30 @@ from graphql import (
     GraphQLNonNull,
     GraphQLObjectType,
     GraphQLSchema,
+    get_nullable_type,
     is_abstract_type,
     is_leaf_type,
 )
-from graphql.execution.collect_fields import FieldDetails
+from graphql.execution.collect_fields import FieldDetails, collect_fields
 from strawberry.types.field import StrawberryField
 
-from app.api.execution.leaf import Constant, Leaf, Reader, Unplanned, reader, serializer
+from app.api.execution.attributes import attributes_read
+from app.api.execution.reader import Cell, Constant, Inline, Leaf, Read, Reader, Unplanned, reader, serializer
 
-_TYPENAME = "__typename"
+_TYPENAME: Final = "__typename"
+
+FIELDS_MAX: Final = 2_000
+"""In one plan: fragments that are spread over and over make many fields of a short text."""
 
 
 class Collector(Protocol):
     """The part of graphql-core's executor that a plan is made with."""
 
     schema: GraphQLSchema
+    operation: Any
+    fragments: Any
+    variable_values: Any
+    hide_suggestions: bool
 
     def collect_subfields(self, return_type: GraphQLObjectType, field_details_list: list[FieldDetails]) -> Any:
         """Collect the fields that are selected of a type."""
@@ -47,26 +56,28 @@ class Kind(Enum):
     LIST = auto()
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Shape:
-    """A field's type and what is selected of it: `selections` are by type, those of an abstract one made when met."""
+    """A field's type and what is selected of it: a selection for each object type that it may be."""
 
     kind: Kind
     nullable: bool
     item: "Shape | None" = None
-    leaf: GraphQLLeafType | None = None
     serialize: Callable[[Any], Any] | None = None
     abstract: GraphQLAbstractType | None = None
-    details: list[FieldDetails] = field(default_factory=list)
-    selections: dict[str, "Selection"] = field(default_factory=dict)
+    selections: "Mapping[str, Selection]" = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A field that its loader answers for all parents at once."""
+    """A field that its loader answers for all parents at once.
 
-    loader: type[Any]
+    `loader` is the loader's class; or, where `takes_arguments`, a function that finds it for the field's arguments.
+    """
+
+    loader: Any
     key_of: Callable[[Any], Any]
+    takes_arguments: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +86,7 @@ class FieldPlan:
 
     key: str
     definition: GraphQLField
+    strawberry: StrawberryField
     details: list[FieldDetails]
     parent: GraphQLObjectType
     shape: Shape
@@ -82,77 +94,167 @@ class FieldPlan:
     read: Callable[[Any], Any] | None
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Selection:
     """What is selected of an object type: `read` makes the objects with their plain fields, `fields` fill the rest."""
 
     type: GraphQLObjectType
+    cells: Sequence[Cell]
     read: Reader
-    fields: list[FieldPlan]
+    fields: Sequence[FieldPlan]
 
 
-def selection_of(
-    collector: Collector, type_: GraphQLObjectType, grouped: dict[str, list[FieldDetails]], *, is_root: bool = False
-) -> Selection:
-    """Plan the fields that were collected of a type. Raises Unplanned."""
-    cells: list[Leaf | Constant] = []
-    fields: list[FieldPlan] = []
-    for key, details in grouped.items():
-        node = details[0].node
-        if any(each.defer_usage or each.fragment_variable_values for each in details):
-            raise Unplanned("a fragment with variables, or one that is deferred")
-        if node.name.value == _TYPENAME:
-            cells.append(Constant(key, type_.name))
-            continue
-        definition = type_.fields.get(node.name.value)
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A query's plan. `columns` are the attributes that it reads of the rows of each type; all of those not named."""
+
+    root: Selection
+    columns: Mapping[str, frozenset[str]]
+    fields: int
+
+
+def plan_of(collector: Collector) -> Plan:
+    """Plan a query. Raises Unplanned, and what graphql-core raises for what it cannot collect."""
+    planner = _Planner(collector)
+    root = collector.schema.query_type
+    grouped, deferred, *_ = collect_fields(
+        collector.schema,
+        collector.fragments,
+        collector.variable_values,
+        cast("GraphQLObjectType", root),
+        collector.operation,
+        collector.hide_suggestions,
+    )
+    if deferred:
+        raise Unplanned("a fragment that is deferred")
+    selection = planner.selection(cast("GraphQLObjectType", root), grouped, is_root=True)
+    columns = {name: read for name, read in planner.columns.items() if read is not None}
+    return Plan(selection, columns, planner.fields)
+
+
+class _Planner:
+    """Plans one query, and notes on the way which attributes are read of which type."""
+
+    def __init__(self, collector: Collector) -> None:
+        self._collector = collector
+        self.columns: dict[str, frozenset[str] | None] = {}
+        self.fields = 0
+
+    def selection(
+        self, type_: GraphQLObjectType, grouped: dict[str, list[FieldDetails]], *, is_root: bool = False
+    ) -> Selection:
+        """Plan the fields that were collected of a type."""
+        self.fields += len(grouped)
+        if self.fields > FIELDS_MAX:
+            raise Unplanned("more fields than are planned")
+        cells: list[Cell] = []
+        fields: list[FieldPlan] = []
+        for key, details in grouped.items():
+            if any(each.defer_usage or each.fragment_variable_values for each in details):
+                raise Unplanned("a fragment with variables, or one that is deferred")
+            name = details[0].node.name.value
+            if name == _TYPENAME:
+                cells.append(Constant(key, type_.name))
+                continue
+            planned = self._field(type_, name, key, details, is_root=is_root)
+            if isinstance(planned, FieldPlan):
+                fields.append(planned)
+                cells.append(Constant(key, None))
+            else:
+                cells.append(planned)
+        return Selection(type_, cells, reader(cells), fields)
+
+    def _field(
+        self, type_: GraphQLObjectType, name: str, key: str, details: list[FieldDetails], *, is_root: bool
+    ) -> FieldPlan | Cell:
+        definition = type_.fields.get(name)
         if definition is None:
             raise Unplanned("introspection")
-        read = None if is_root else _read(definition)
-        shape = _shape(collector, definition.type, details)
-        if read is not None and shape.kind is Kind.LEAF and shape.leaf is not None:
-            cells.append(Leaf(key, shape.leaf, shape.nullable, read))
-            continue
-        cells.append(Constant(key, None))
+        strawberry = definition.extensions.get("strawberry-definition")
+        if not isinstance(strawberry, StrawberryField):
+            raise Unplanned("a field that is not Strawberry's")
+        read = None if is_root else _read(definition, strawberry)
+        shape = self._shape(definition.type, details)
+        if not is_root:
+            self._note(type_, strawberry)
+        if read is not None:
+            cell = _cell(key, definition, strawberry, read, shape)
+            if cell is not None:
+                return cell
         function = attrgetter(read) if isinstance(read, str) else read
-        fields.append(FieldPlan(key, definition, details, type_, shape, _batch(definition), function))
-    return Selection(type_, reader(cells), fields)
+        return FieldPlan(key, definition, strawberry, details, type_, shape, _batch(strawberry), function)
 
+    def _shape(self, type_: Any, details: list[FieldDetails]) -> Shape:
+        nullable = not isinstance(type_, GraphQLNonNull)
+        if isinstance(type_, GraphQLNonNull):
+            type_ = type_.of_type
+        if isinstance(type_, GraphQLList):
+            return Shape(Kind.LIST, nullable, item=self._shape(type_.of_type, details))
+        if is_leaf_type(type_):
+            return Shape(Kind.LEAF, nullable, serialize=serializer(type_))
+        if is_abstract_type(type_):
+            possible = self._collector.schema.get_possible_types(type_)
+            selections = {each.name: self._selected(each, details) for each in possible}
+            return Shape(Kind.ABSTRACT, nullable, abstract=type_, selections=selections)
+        return Shape(Kind.OBJECT, nullable, selections={type_.name: self._selected(type_, details)})
 
-def selected_of(collector: Collector, shape: Shape, type_: GraphQLObjectType) -> Selection:
-    """What a shape selects of one of its types; planned when it is first met."""
-    found = shape.selections.get(type_.name)
-    if found is None:
-        grouped, deferred, *_ = collector.collect_subfields(type_, shape.details)
+    def _selected(self, type_: GraphQLObjectType, details: list[FieldDetails]) -> Selection:
+        grouped, deferred, *_ = self._collector.collect_subfields(type_, details)
         if deferred:
             raise Unplanned("a fragment that is deferred")
-        found = shape.selections[type_.name] = selection_of(collector, type_, grouped)
-    return found
+        return self.selection(type_, grouped)
+
+    def _note(self, type_: GraphQLObjectType, strawberry: StrawberryField) -> None:
+        """Note what a field reads of its parent, and of rows of other types that it loads by itself."""
+        own = _attributes(strawberry)
+        for name, read in {type_.name: own, **strawberry.metadata.get("loads", {})}.items():
+            known = self.columns.get(name, frozenset())
+            self.columns[name] = None if known is None or read is None else known | read
 
 
-def _shape(collector: Collector, type_: Any, details: list[FieldDetails]) -> Shape:
-    nullable = not isinstance(type_, GraphQLNonNull)
-    if isinstance(type_, GraphQLNonNull):
-        type_ = type_.of_type
-    if isinstance(type_, GraphQLList):
-        return Shape(Kind.LIST, nullable, item=_shape(collector, type_.of_type, details))
-    if is_leaf_type(type_):
-        return Shape(Kind.LEAF, nullable, leaf=type_, serialize=serializer(type_))
-    if is_abstract_type(type_):
-        return Shape(Kind.ABSTRACT, nullable, abstract=type_, details=details)
-    shape = Shape(Kind.OBJECT, nullable, details=details)
-    selected_of(collector, shape, type_)
-    return shape
+def _attributes(strawberry: StrawberryField) -> frozenset[str] | None:
+    """The attributes that a field reads of its parent; None where that is not known."""
+    metadata = strawberry.metadata
+    if "reads" in metadata:
+        return frozenset(metadata["reads"])
+    if "key" in metadata:
+        return frozenset({metadata["key"]})
+    if "embeds" in metadata:
+        return frozenset(metadata["embeds"].values())
+    resolver = strawberry.base_resolver
+    if resolver is None:
+        return frozenset({str(strawberry.python_name)})
+    parent = resolver.parent_parameter
+    return None if parent is None else attributes_read(cast("Any", resolver.wrapped_func), parent.name)
 
 
-def _read(definition: GraphQLField) -> str | Callable[[Any], Any] | None:
-    """How a field is read of its parent alone: an attribute's name, or a function; None where it takes more."""
-    strawberry_field = _strawberry(definition)
-    if strawberry_field is None or definition.args or strawberry_field.extensions:
+def _cell(key: str, definition: GraphQLField, strawberry: StrawberryField, read: Read, shape: Shape) -> Cell | None:
+    """The cell of a plain field; None where more is selected of it than plain fields."""
+    if shape.kind is Kind.LEAF:
+        return Leaf(key, shape.nullable, read, cast("GraphQLLeafType", get_nullable_type(definition.type)))
+    if shape.kind is not Kind.OBJECT:
         return None
-    if strawberry_field.is_basic_field:
-        return str(strawberry_field.python_name)
-    resolver = strawberry_field.base_resolver
-    if resolver is None or resolver.is_async or strawberry_field.permission_classes:
+    (selection,) = shape.selections.values()
+    if selection.fields or selection.type.is_type_of is not None:
+        return None
+    attributes = strawberry.metadata.get("embeds")
+    if attributes is not None and not all(_is_among(attributes, cell) for cell in selection.cells):
+        attributes = None
+    return Inline(key, shape.nullable, read, selection.cells, attributes)
+
+
+def _is_among(attributes: Mapping[str, str], cell: Cell) -> bool:
+    return isinstance(cell, Constant) or (isinstance(cell, Leaf) and cell.read in attributes)
+
+
+def _read(definition: GraphQLField, strawberry: StrawberryField) -> Read | None:
+    """How a field is read of its parent alone: an attribute's name, or a function; None where it takes more."""
+    if definition.args or strawberry.extensions:
+        return None
+    if strawberry.is_basic_field:
+        return str(strawberry.python_name)
+    resolver = strawberry.base_resolver
+    if resolver is None or resolver.is_async or strawberry.permission_classes:
         return None
     taken: Sequence[Any] = list(resolver.signature.parameters.values())
     if len(taken) == 1 and resolver.parent_parameter is not None:
@@ -160,16 +262,12 @@ def _read(definition: GraphQLField) -> str | Callable[[Any], Any] | None:
     return None
 
 
-def _batch(definition: GraphQLField) -> Batch | None:
-    strawberry_field = _strawberry(definition)
-    if strawberry_field is None or definition.args or strawberry_field.extensions:
+def _batch(strawberry: StrawberryField) -> Batch | None:
+    metadata = strawberry.metadata
+    if any(extension.has_resolver for extension in strawberry.extensions):
         return None
-    metadata = strawberry_field.metadata
-    if "loader" not in metadata:
-        return None
-    return Batch(metadata["loader"], attrgetter(metadata["key"]))
-
-
-def _strawberry(definition: GraphQLField) -> StrawberryField | None:
-    found = definition.extensions.get("strawberry-definition")
-    return found if isinstance(found, StrawberryField) else None
+    if "loader_of" in metadata:
+        return Batch(metadata["loader_of"], attrgetter(metadata["key"]), takes_arguments=True)
+    if "loader" in metadata:
+        return Batch(metadata["loader"], attrgetter(metadata["key"]), takes_arguments=False)
+    return None

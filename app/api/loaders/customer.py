@@ -15,4 +15,5 @@ class CustomerLoader(TenantLoader[UUID, Customer | None]):
 
     async def load_batch(self, tx: Transaction, keys: Sequence[UUID]) -> list[Customer | None]:
         """The customer of each id."""
-        return in_order_of(keys, await load_customers(tx, keys), lambda row: row.id)
+        rows = await load_customers(tx, keys, self.context.columns("Customer", "id"))
+        return in_order_of(keys, rows, lambda row: row.id)

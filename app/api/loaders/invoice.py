@@ -15,7 +15,8 @@ class InvoiceLoader(TenantLoader[UUID, Invoice | None]):
 
     async def load_batch(self, tx: Transaction, keys: Sequence[UUID]) -> list[Invoice | None]:
         """The invoice of each id."""
-        rows = await load_invoices(tx, keys, with_drafts=self.context.sees_drafts)
+        columns = self.context.columns("Invoice", "id")
+        rows = await load_invoices(tx, keys, with_drafts=self.context.sees_drafts, columns=columns)
         return in_order_of(keys, rows, lambda row: row.id)
 
 
@@ -24,7 +25,8 @@ class LinesLoader(TenantLoader[UUID, list[InvoiceLineItem]]):
 
     async def load_batch(self, tx: Transaction, keys: Sequence[UUID]) -> list[list[InvoiceLineItem]]:
         """The lines of each invoice."""
-        return grouped(keys, await load_lines(tx, keys), lambda row: row.invoice_id)
+        rows = await load_lines(tx, keys, self.context.columns("InvoiceLineItem", "invoice_id"))
+        return grouped(keys, rows, lambda row: row.invoice_id)
 
 
 class LineLoader(TenantLoader[UUID, InvoiceLineItem | None]):

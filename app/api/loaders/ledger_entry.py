@@ -20,7 +20,8 @@ class LedgerEntryLoader(TenantLoader[UUID, LedgerEntry | None]):
 
     async def load_batch(self, tx: Transaction, keys: Sequence[UUID]) -> list[LedgerEntry | None]:
         """The entry of each id."""
-        return in_order_of(keys, await load_entries(tx, keys), lambda row: row.id)
+        rows = await load_entries(tx, keys, self.context.columns("LedgerEntry", "id"))
+        return in_order_of(keys, rows, lambda row: row.id)
 
 
 class BalancesLoader(TenantLoader[UUID, list[Money]]):

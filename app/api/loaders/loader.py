@@ -1,14 +1,18 @@
 """What every loader is: batched, keyed inside one organization, order-keeping, and sure of whose rows it gives."""
 
 import asyncio
+import inspect
 from asyncio import Future
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from functools import update_wrapper
+from inspect import Parameter
 from operator import attrgetter
 from typing import Any, ClassVar, Generic, TypeVar
 from uuid import UUID
 
 import strawberry
 from aiodataloader import DataLoader
+from strawberry.extensions import FieldExtension
 
 from app.api.tenancy import Context, Info
 from app.store.page import Listing, Page, PageRequest
@@ -114,7 +118,7 @@ class Loaders:
 
     def page_under(self, listing: Listing[Any], parent: str, request: PageRequest) -> PageUnder:
         """The loader of a page under parents."""
-        shape = (request.limit, request.order, request.descending, request.backward, request.position)
+        shape = (request.limit, request.order, request.descending, request.backward, request.position, request.columns)
         key = (PageUnder, id(listing), parent, shape, _hashable(request.filters))
         return self._one(key, lambda: PageUnder(self._context, listing, parent, request))
 
@@ -143,6 +147,35 @@ def loaded(loader: type[TenantLoader[Any, Any]], key: str, description: str) -> 
         return None if wanted is None else await info.context.loaders.get(loader).load(wanted)
 
     return strawberry.field(resolver=resolve, description=description, metadata={"loader": loader, "key": key})
+
+
+def batched(
+    key: str, description: str, extensions: Sequence[FieldExtension] = ()
+) -> Callable[[Callable[..., Any]], Any]:
+    """A field with arguments that a loader answers for an attribute of its parent.
+
+    It is declared by a function of `info` and the arguments that gives the loader; what the function says that it
+    returns is the field's type. An executor may ask for the loader once, and hand it the keys of all parents.
+    """
+    key_of = attrgetter(key)
+
+    def field_of(loader_of: Callable[..., Any]) -> Any:
+        async def resolve(row, info, **arguments):  # noqa: ANN001, ANN003, ANN202 - the signature is set below
+            return await loader_of(info, **arguments).load(key_of(row))
+
+        row = Parameter("row", Parameter.POSITIONAL_OR_KEYWORD, annotation=strawberry.Parent[Any])
+        signature = inspect.signature(loader_of)
+        update_wrapper(resolve, loader_of)
+        resolve.__signature__ = signature.replace(parameters=[row, *signature.parameters.values()])  # ty: ignore
+        resolve.__annotations__ = {"row": row.annotation, **loader_of.__annotations__}
+        return strawberry.field(
+            resolver=resolve,
+            description=description,
+            extensions=list(extensions),
+            metadata={"loader_of": loader_of, "key": key},
+        )
+
+    return field_of
 
 
 def check_tenant(values: Any, organization_id: UUID) -> None:

@@ -15,7 +15,8 @@ class PlanLoader(TenantLoader[UUID, Plan | None]):
 
     async def load_batch(self, tx: Transaction, keys: Sequence[UUID]) -> list[Plan | None]:
         """The plan version of each id."""
-        return in_order_of(keys, await load_plans(tx, keys), lambda row: row.id)
+        rows = await load_plans(tx, keys, self.context.columns("Plan", "id"))
+        return in_order_of(keys, rows, lambda row: row.id)
 
 
 class PlanFeaturesLoader(TenantLoader[UUID, list[PlanFeature]]):

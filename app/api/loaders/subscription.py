@@ -22,7 +22,8 @@ class SubscriptionLoader(TenantLoader[UUID, Subscription | None]):
 
     async def load_batch(self, tx: Transaction, keys: Sequence[UUID]) -> list[Subscription | None]:
         """The subscription of each id."""
-        return in_order_of(keys, await load_subscriptions(tx, keys), lambda row: row.id)
+        rows = await load_subscriptions(tx, keys, self.context.columns("Subscription", "id"))
+        return in_order_of(keys, rows, lambda row: row.id)
 
 
 class Life(NamedTuple):

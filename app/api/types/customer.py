@@ -7,6 +7,7 @@ import strawberry
 
 from app.api.ids import CUSTOMER
 from app.api.loaders.ledger_entry import BalancesLoader
+from app.api.loaders.loader import batched
 from app.api.pagination import Connection, PageArguments, Paged
 from app.api.scalars import CurrencyCode, Metadata
 from app.api.tenancy import Info
@@ -21,7 +22,7 @@ from app.api.types.filters import (
     subscriptions_under,
 )
 from app.api.types.input import given
-from app.api.types.money import Address, Money, address_of
+from app.api.types.money import Address, Money, address_of, as_shown
 from app.api.types.node import Node, OrganizationOwned, id_field, owner_field
 from app.api.types.reference import InvoiceRef, LedgerEntryRef, OrganizationRef, SubscriptionRef
 from app.store.customer import CustomerRow
@@ -57,46 +58,35 @@ class Customer(Node, OrganizationOwned):
         """The metadata."""
         return Metadata(customer.properties)
 
-    @strawberry.field(description="Its subscriptions, the newest first.", extensions=[Paged()])
-    async def subscriptions(
-        customer: strawberry.Parent[Row],
+    @batched("id", "Its subscriptions, the newest first.", [Paged()])
+    def subscriptions(
         info: Info,
         page: PageArguments,
         filter: SubscriptionFilter | None = strawberry.UNSET,
     ) -> Connection[SubscriptionRef]:
         """A page of its subscriptions."""
-        return await subscriptions_under(info, "customer", customer.id, page, filter)
+        return as_shown(subscriptions_under(info, "customer", page, filter))
 
-    @strawberry.field(description="Its invoices, the newest first.", extensions=[Paged()])
-    async def invoices(
-        customer: strawberry.Parent[Row],
+    @batched("id", "Its invoices, the newest first.", [Paged()])
+    def invoices(
         info: Info,
         page: PageArguments,
         filter: InvoiceFilter | None = strawberry.UNSET,
         order_by: InvoiceOrder | None = strawberry.UNSET,
     ) -> Connection[InvoiceRef]:
         """A page of its invoices."""
-        return await invoices_under(info, "customer", customer.id, page, filter, order_by)
+        return as_shown(invoices_under(info, "customer", page, filter, order_by))
 
-    @strawberry.field(description="Its statement, the newest entry first.", extensions=[Paged()])
-    async def ledger_entries(
-        customer: strawberry.Parent[Row],
+    @batched("id", "Its statement, the newest entry first.", [Paged()])
+    def ledger_entries(
         info: Info,
         page: PageArguments,
         filter: LedgerEntryFilter | None = strawberry.UNSET,
     ) -> Connection[LedgerEntryRef]:
         """A page of its statement."""
-        return await ledger_entries_under(info, "customer", customer.id, page, filter)
+        return as_shown(ledger_entries_under(info, "customer", page, filter))
 
-    @strawberry.field(
-        description="What is owed, a Money per currency: positive is owed by the customer, negative is credit."
-    )
-    async def balances(
-        customer: strawberry.Parent[Row],
-        info: Info,
-        as_of: AsOf = strawberry.UNSET,
-        known_at: KnownAt = strawberry.UNSET,
-    ) -> list[Money]:
+    @batched("id", "What is owed, a Money per currency: positive is owed by the customer, negative is credit.")
+    def balances(info: Info, as_of: AsOf = strawberry.UNSET, known_at: KnownAt = strawberry.UNSET) -> list[Money]:
         """What it owes, at an instant, as it was known at another."""
-        loader = info.context.loaders.get(BalancesLoader, given(as_of), given(known_at))
-        return await loader.load(customer.id)
+        return as_shown(info.context.loaders.get(BalancesLoader, given(as_of), given(known_at)))

@@ -2,12 +2,11 @@
 
 from collections.abc import Callable
 from typing import Any
-from uuid import UUID
 
 import strawberry
 
 from app.api.ids import CUSTOMER, INVOICE, SUBSCRIPTION, uuid_of
-from app.api.pagination import ListRequest, PageArguments, connection_under
+from app.api.pagination import ConnectionsUnder, ListRequest, PageArguments
 from app.api.scalars import MinorUnits
 from app.api.tenancy import Info
 from app.api.types.enums import (
@@ -144,32 +143,25 @@ def ledger_entry_list(page: PageArguments, filter: LedgerEntryFilter | None) -> 
     return ListRequest(page, _conditions(filter))
 
 
-async def subscriptions_under(
-    info: Info, parent: str, key: UUID, page: PageArguments, filter: SubscriptionFilter | None
-) -> Any:
-    """The subscriptions of a parent."""
-    return await connection_under(info, subscription.listing, subscription_list(page, filter), parent=parent, key=key)
+def subscriptions_under(
+    info: Info, parent: str, page: PageArguments, filter: SubscriptionFilter | None
+) -> ConnectionsUnder:
+    """The subscriptions of each parent."""
+    return ConnectionsUnder(info, subscription.listing, subscription_list(page, filter), parent)
 
 
-async def invoices_under(
-    info: Info,
-    parent: str,
-    key: UUID,
-    page: PageArguments,
-    filter: InvoiceFilter | None,
-    order: InvoiceOrder | None,
-) -> Any:
-    """The invoices of a parent."""
-    return await connection_under(
-        info, invoice.listing, invoice_list(info, page, filter, order), parent=parent, key=key
-    )
+def invoices_under(
+    info: Info, parent: str, page: PageArguments, filter: InvoiceFilter | None, order: InvoiceOrder | None
+) -> ConnectionsUnder:
+    """The invoices of each parent."""
+    return ConnectionsUnder(info, invoice.listing, invoice_list(info, page, filter, order), parent)
 
 
-async def ledger_entries_under(
-    info: Info, parent: str, key: UUID, page: PageArguments, filter: LedgerEntryFilter | None
-) -> Any:
-    """The entries of a parent."""
-    return await connection_under(info, ledger.listing, ledger_entry_list(page, filter), parent=parent, key=key)
+def ledger_entries_under(
+    info: Info, parent: str, page: PageArguments, filter: LedgerEntryFilter | None
+) -> ConnectionsUnder:
+    """The entries of each parent."""
+    return ConnectionsUnder(info, ledger.listing, ledger_entry_list(page, filter), parent)
 
 
 def _conditions(filter: Any) -> dict[str, Any]:

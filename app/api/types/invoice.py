@@ -11,7 +11,7 @@ import strawberry
 from app.api.ids import INVOICE, INVOICE_LINE_ITEM
 from app.api.loaders.customer import CustomerLoader
 from app.api.loaders.invoice import LinesLoader
-from app.api.loaders.loader import loaded
+from app.api.loaders.loader import batched, loaded
 from app.api.loaders.plan import PlanLoader
 from app.api.loaders.subscription import SubscriptionLoader
 from app.api.pagination import Connection, PageArguments, Paged
@@ -19,11 +19,10 @@ from app.api.scalars import Metadata
 from app.api.tenancy import Info
 from app.api.types.enums import BillingReason, InvoiceStatus, LineItemKind, PaymentState
 from app.api.types.filters import ledger_entries_under
-from app.api.types.money import Money, Period, as_shown, money
+from app.api.types.money import Money, Period, as_shown, money, money_field, period_field
 from app.api.types.node import Node, OrganizationOwned, id_field, owner_field
 from app.api.types.reference import CustomerRef, LedgerEntryRef, OrganizationRef, PlanRef, SubscriptionRef
 from app.domain.charge import ChargeLine
-from app.domain.period import Period as DomainPeriod
 from app.store.billing import Priced
 from app.store.invoice import InvoiceLineItemRow, InvoiceRow, document_from_explanation
 from app.store.tables import Invoice as Row
@@ -66,22 +65,14 @@ class InvoiceLineItem(Node):
     unit_price: Decimal | None = strawberry.field(
         description="Minor units per unit, at most 12 decimals; null where tiers give no single price."
     )
+    amount: Money = money_field("amount_minor", "What it adds to the total; negative for a discount.")
+    period: Period | None = period_field("period_start", "period_end", "What time it is for; null for a line by hand.")
     sort_order: int = strawberry.field(description="Its place on the invoice.")
 
     @classmethod
     def is_type_of(cls, value: Any, _info: Any) -> bool:
         """Whether a value is a line's row."""
         return isinstance(value, InvoiceLineItemRow)
-
-    @strawberry.field(description="What it adds to the total; negative for a discount.")
-    def amount(line: strawberry.Parent[LineRow]) -> Money:
-        """The amount."""
-        return money(line.amount_minor, line.currency)
-
-    @strawberry.field(description="What time it is for; null for a line by hand.")
-    def period(line: strawberry.Parent[LineRow]) -> Period | None:
-        """The period."""
-        return _period(line.period_start, line.period_end)
 
     @strawberry.field(description="Why this amount: written by the calculation itself.")
     def explanation(line: strawberry.Parent[LineRow]) -> LineItemExplanation:
@@ -108,6 +99,12 @@ class Invoice(Node, OrganizationOwned):
     payment_state: PaymentState = strawberry.field(description="What came of asking for the money.")
     reason: BillingReason = strawberry.field(description="Why it was made.")
     line_items: list[InvoiceLineItem] = loaded(LinesLoader, "id", "What it asks for, in order.")
+    subtotal: Money = money_field("subtotal_minor", "The sum of the lines, discounts apart.")
+    discount: Money = money_field("discount_minor", "The sum of the discounts, as a positive amount.")
+    tax: Money = money_field("tax_minor", "The tax.")
+    total: Money = money_field("total_minor", "subtotal - discount + tax.")
+    amount_paid: Money = money_field("amount_paid_minor", "What came in for it, up to its total.")
+    period: Period = period_field("period_start", "period_end", "The span of time that it bills.")
     due_at: datetime | None = strawberry.field(description="When it is to be paid; null until it is finalized.")
     finalized_at: datetime | None = strawberry.field(description="When it was locked and charged.")
     paid_at: datetime | None = strawberry.field(description="When the last of it came in.")
@@ -122,36 +119,6 @@ class Invoice(Node, OrganizationOwned):
         """Whether a value is an invoice's row."""
         return isinstance(value, InvoiceRow)
 
-    @strawberry.field(description="The span of time that it bills.")
-    def period(invoice: strawberry.Parent[Row]) -> Period:
-        """The period."""
-        return as_shown(DomainPeriod(invoice.period_start, invoice.period_end))
-
-    @strawberry.field(description="The sum of the lines, discounts apart.")
-    def subtotal(invoice: strawberry.Parent[Row]) -> Money:
-        """The subtotal."""
-        return money(invoice.subtotal_minor, invoice.currency)
-
-    @strawberry.field(description="The sum of the discounts, as a positive amount.")
-    def discount(invoice: strawberry.Parent[Row]) -> Money:
-        """The discount."""
-        return money(invoice.discount_minor, invoice.currency)
-
-    @strawberry.field(description="The tax.")
-    def tax(invoice: strawberry.Parent[Row]) -> Money:
-        """The tax."""
-        return money(invoice.tax_minor, invoice.currency)
-
-    @strawberry.field(description="subtotal - discount + tax.")
-    def total(invoice: strawberry.Parent[Row]) -> Money:
-        """The total."""
-        return money(invoice.total_minor, invoice.currency)
-
-    @strawberry.field(description="What came in for it, up to its total.")
-    def amount_paid(invoice: strawberry.Parent[Row]) -> Money:
-        """What was paid."""
-        return money(invoice.amount_paid_minor, invoice.currency)
-
     @strawberry.field(description="What is still to be paid: 0 unless it is FINALIZED.")
     def amount_due(invoice: strawberry.Parent[Row]) -> Money:
         """What is due."""
@@ -163,14 +130,10 @@ class Invoice(Node, OrganizationOwned):
         """The metadata."""
         return Metadata(invoice.properties)
 
-    @strawberry.field(description="The entries on the customer's statement that belong to it.", extensions=[Paged()])
-    async def ledger_entries(
-        invoice: strawberry.Parent[Row],
-        info: Info,
-        page: PageArguments,
-    ) -> Connection[LedgerEntryRef]:
+    @batched("id", "The entries on the customer's statement that belong to it.", [Paged()])
+    def ledger_entries(info: Info, page: PageArguments) -> Connection[LedgerEntryRef]:
         """A page of its entries."""
-        return await ledger_entries_under(info, "invoice", invoice.id, page, None)
+        return as_shown(ledger_entries_under(info, "invoice", page, None))
 
 
 @strawberry.type(description="A line of an invoice that is not made yet.")
@@ -241,10 +204,6 @@ def _preview(line: ChargeLine, currency: str) -> InvoiceLineItemPreview:
         amount=money(line.amount, currency),
         explanation=explanation_of(document_from_explanation(line.explanation), line.plan_id),
     )
-
-
-def _period(start: datetime | None, end: datetime | None) -> Any:
-    return None if start is None or end is None else DomainPeriod(start, end)
 
 
 def _decimal(text: str | None) -> Decimal | None:

@@ -10,7 +10,7 @@ from app.api.loaders.customer import CustomerLoader
 from app.api.loaders.invoice import InvoiceLoader
 from app.api.loaders.loader import loaded
 from app.api.types.enums import LedgerEntryType
-from app.api.types.money import Money, money
+from app.api.types.money import Money, money, money_field
 from app.api.types.node import Node, OrganizationOwned, id_field, owner_field
 from app.api.types.reference import CustomerRef, InvoiceRef, OrganizationRef
 from app.store.ledger import LedgerEntryRow
@@ -31,6 +31,8 @@ class LedgerEntry(Node, OrganizationOwned):
     customer: CustomerRef = loaded(CustomerLoader, "customer_id", "Whose statement it is on.")
     invoice: InvoiceRef | None = loaded(InvoiceLoader, "invoice_id", "What it belongs to, if to an invoice.")
     type: LedgerEntryType = strawberry.field(description="What it is.")
+    debit: Money = money_field("debit_minor", "What it adds to what is owed.")
+    credit: Money = money_field("credit_minor", "What it takes off what is owed.")
     description: str = strawberry.field(description="What it says to the customer.")
     external_reference: str | None = strawberry.field(description="What the outside world calls it.")
     effective_at: datetime = strawberry.field(description="When it counts.")
@@ -40,16 +42,6 @@ class LedgerEntry(Node, OrganizationOwned):
     def is_type_of(cls, value: Any, _info: Any) -> bool:
         """Whether a value is an entry's row."""
         return isinstance(value, LedgerEntryRow)
-
-    @strawberry.field(description="What it adds to what is owed.")
-    def debit(entry: strawberry.Parent[Row]) -> Money:
-        """The debit."""
-        return money(entry.debit_minor, entry.currency)
-
-    @strawberry.field(description="What it takes off what is owed.")
-    def credit(entry: strawberry.Parent[Row]) -> Money:
-        """The credit."""
-        return money(entry.credit_minor, entry.currency)
 
     @strawberry.field(description="The customer's balance in this currency once this entry is counted.")
     def running_balance(entry: strawberry.Parent[Row]) -> Money:

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from decimal import Decimal
+from operator import attrgetter
 from typing import Annotated, Any
 
 import strawberry
@@ -74,6 +75,31 @@ class AddressInput:
     region: str | None = strawberry.field(default=strawberry.UNSET, description="State, province, county.")
     postal_code: str | None = strawberry.field(default=strawberry.UNSET, description="Postal code or ZIP.")
     country: CountryCode = strawberry.field(description="ISO 3166-1 alpha-2.")
+
+
+def money_field(amount: str, description: str) -> Any:
+    """A field that is an amount of minor units of its parent, in its parent's currency."""
+    amount_of = attrgetter(amount)
+
+    def resolve(row: strawberry.Parent[Any]):  # noqa: ANN202 - the field's annotation is its type
+        return money(amount_of(row), row.currency)
+
+    return strawberry.field(
+        resolver=resolve, description=description, metadata={"embeds": {"amount": amount, "currency": "currency"}}
+    )
+
+
+def period_field(start: str, end: str, description: str) -> Any:
+    """A field that is a span of time between two instants of its parent; null where one of them is."""
+    bounds_of = attrgetter(start, end)
+
+    def resolve(row: strawberry.Parent[Any]):  # noqa: ANN202 - the field's annotation is its type
+        bounds = bounds_of(row)
+        return None if None in bounds else DomainPeriod(*bounds)
+
+    return strawberry.field(
+        resolver=resolve, description=description, metadata={"embeds": {"start": start, "end": end}}
+    )
 
 
 def as_shown(value: object) -> Any:

@@ -13,11 +13,10 @@ from app.api.loaders.plan import PlanFeaturesLoader, PlanLoader
 from app.api.scalars import MinorUnits
 from app.api.tenancy import Info
 from app.api.types.enums import BillingTiming, Enforcement, FeatureType, Interval, PlanStatus, PricingModel
-from app.api.types.money import Money, as_shown, money
+from app.api.types.money import Money, as_shown, money, money_field
 from app.api.types.node import Node, OrganizationOwned, id_field, owner_field
 from app.api.types.reference import MeterRef, OrganizationRef
 from app.store.plan import PlanRow, price_from_document
-from app.store.tables import Plan as Row
 from app.store.tables import PlanFeature as FeatureRow
 
 
@@ -58,7 +57,10 @@ class PlanFeature:
     meter: MeterRef | None = loaded(MeterLoader, "meter_id", "What counts its usage.")
     included: Decimal | None = strawberry.field(description="Units that the base price covers.")
 
-    @strawberry.field(description="What usage beyond the included units costs; null where none is billed.")
+    @strawberry.field(
+        description="What usage beyond the included units costs; null where none is billed.",
+        metadata={"loads": {"Plan": frozenset({"currency"})}},
+    )
     async def price(feature: strawberry.Parent[FeatureRow], info: Info) -> UsagePrice | None:
         """Its price, in the plan's currency."""
         if feature.price is None:
@@ -102,7 +104,4 @@ class Plan(Node, OrganizationOwned):
         """Whether a value is a plan's row."""
         return isinstance(value, PlanRow)
 
-    @strawberry.field(description="What a period costs for each seat.")
-    def base_price(plan: strawberry.Parent[Row]) -> Money:
-        """The base price."""
-        return money(plan.base_price_minor, plan.currency)
+    base_price: Money = money_field("base_price_minor", "What a period costs for each seat.")

@@ -7,7 +7,7 @@ import strawberry
 
 from app.api.ids import SUBSCRIPTION
 from app.api.loaders.customer import CustomerLoader
-from app.api.loaders.loader import loaded
+from app.api.loaders.loader import batched, loaded
 from app.api.loaders.plan import PlanLoader
 from app.api.loaders.subscription import CurrentPeriodLoader, UpcomingBillLoader
 from app.api.pagination import Connection, PageArguments, Paged
@@ -18,7 +18,7 @@ from app.api.types.enums import SubscriptionStatus, UsageWindow
 from app.api.types.filters import InvoiceFilter, InvoiceOrder, invoices_under
 from app.api.types.input import given
 from app.api.types.invoice import InvoicePreview, preview_of
-from app.api.types.money import Period, PeriodInput
+from app.api.types.money import Period, PeriodInput, as_shown
 from app.api.types.node import Node, OrganizationOwned, id_field, owner_field
 from app.api.types.reference import CustomerRef, InvoiceRef, OrganizationRef, PlanRef
 from app.api.types.usage import SeriesArguments, UsageSeries, usage_series
@@ -87,16 +87,15 @@ class Subscription(Node, OrganizationOwned):
             info, arguments, subscription_id=subscription.id, customer_id=subscription.customer_id
         )
 
-    @strawberry.field(description="Its invoices, the newest first.", extensions=[Paged()])
-    async def invoices(
-        subscription: strawberry.Parent[Row],
+    @batched("id", "Its invoices, the newest first.", [Paged()])
+    def invoices(
         info: Info,
         page: PageArguments,
         filter: InvoiceFilter | None = strawberry.UNSET,
         order_by: InvoiceOrder | None = strawberry.UNSET,
     ) -> Connection[InvoiceRef]:
         """A page of its invoices."""
-        return await invoices_under(info, "subscription", subscription.id, page, filter, order_by)
+        return as_shown(invoices_under(info, "subscription", page, filter, order_by))
 
     @strawberry.field(description="The invoice that the current period would give if it ended now. Nothing is stored.")
     async def upcoming_invoice(subscription: strawberry.Parent[Row], info: Info) -> InvoicePreview:

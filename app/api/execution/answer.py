@@ -1,0 +1,111 @@
+"""The one entrance for queries: the document from the cache, its plan, its answer.
+
+Where a plan fails, the snapshot stays open, so that graphql-core answers from what the plan saw.
+"""
+
+from typing import Any, Final, cast
+
+import strawberry
+from graphql import GraphQLError, OperationType
+from graphql.execution.values import VariableValues, get_variable_values
+from strawberry.types import ExecutionResult
+
+from app.api.errors import ApiError
+from app.api.execution.cache import DocumentCache
+from app.api.execution.document import Declined, KnownDocument, KnownOperation, known
+from app.api.execution.executor import SettlingExecutor
+from app.api.execution.plan import Plan, plan_of
+from app.api.execution.reader import reason_of
+from app.api.execution.walk import Operation, answer
+from app.api.tenancy import Context, Planning
+
+_NO_VARIABLES: Final = VariableValues({}, {})
+
+
+class PlannedQueries:
+    """Answers queries by their plans (decision 0013)."""
+
+    def __init__(self, schema: strawberry.Schema, documents: DocumentCache) -> None:
+        self._schema = schema
+        self._core = schema._schema  # noqa: SLF001 - Strawberry shows no schema
+        self._documents = documents
+
+    async def answer(
+        self, text: str, variables: dict[str, Any] | None, operation_name: str | None, context: Context
+    ) -> ExecutionResult | None:
+        """The answer of a query; None for what is no query, not valid, not planned, or failed: graphql-core answers."""
+        if context.given_tenant is None:
+            return None
+        document = self._document(text, context)
+        operation = None if document is None else document.operations.get(operation_name)
+        if document is None or operation is None or operation.node.operation is not OperationType.QUERY:
+            return None
+        values = self._variables(operation, variables)
+        if values is None:
+            return None
+        plan = self._plan(document, operation, values, variables or {})
+        if isinstance(plan, Declined):
+            context.planning, context.unplanned_because = Planning.DECLINED, plan.reason
+            return None
+        return await _answer(Operation(self._schema, operation.node, operation.fragments, values, context), plan)
+
+    def _document(self, text: str, context: Context) -> KnownDocument | None:
+        """The document, parsed and validated once; None where its text is wrong: graphql-core says how."""
+        document = self._documents.get(self._core, text)
+        if document is None:
+            try:
+                document = known(self._core, text)
+            except (GraphQLError, ApiError):
+                return None
+            if not document.errors:
+                self._documents.put(self._core, text, document)
+        context.document_known = document
+        return document
+
+    def _variables(self, operation: KnownOperation, given: dict[str, Any] | None) -> VariableValues | None:
+        """The values of an operation's variables; None where one is wrong: graphql-core says which."""
+        if not operation.node.variable_definitions:
+            return _NO_VARIABLES
+        values = get_variable_values(self._core, operation.node.variable_definitions, given or {}, max_errors=1)
+        return None if isinstance(values, list) else values
+
+    def _plan(
+        self, document: KnownDocument, operation: KnownOperation, values: VariableValues, given: dict[str, Any]
+    ) -> Plan | Declined:
+        """The plan of an operation, made where its conditions choose what they did not choose before."""
+        choice = operation.choice(values.coerced)
+        if choice is None:
+            return Declined("a condition that is no boolean")
+        if choice not in operation.plans:
+            self._documents.keep_plan(document, operation, choice, self._made(document, operation, given))
+        return operation.plans[choice]
+
+    def _made(self, document: KnownDocument, operation: KnownOperation, given: dict[str, Any]) -> Plan | Declined:
+        name = operation.node.name.value if operation.node.name else None
+        collector = SettlingExecutor.build(
+            self._core, document.document, operation_name=name, raw_variable_values=given
+        )
+        try:
+            return plan_of(cast("Any", collector))
+        except Exception as error:  # noqa: BLE001 - graphql-core says what is wrong with it, if anything is
+            return Declined(reason_of(error))
+
+
+async def _answer(operation: Operation, plan: Plan) -> ExecutionResult | None:
+    context: Context = operation.context
+    context.enter()
+    context.operation = operation.node
+    context.reading = plan.columns
+    try:
+        data = await answer(operation, plan)
+    except Exception as error:  # noqa: BLE001 - graphql-core says what it was, where and with which nulls
+        context.planning, context.unplanned_because = Planning.REPEATED, reason_of(error)
+        context.reading = {}
+        context.forget_loaded()
+        return None
+    except BaseException:
+        await context.leave()
+        raise
+    context.planning = Planning.PLANNED
+    await context.leave()
+    return ExecutionResult(data=data, errors=None)

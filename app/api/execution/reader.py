@@ -1,0 +1,168 @@
+"""Functions that read the plain fields of a selection, generated once for each plan.
+
+A plain field takes its parent alone: its value is an attribute of it, or what a function makes of it; a scalar or an
+enumeration, or an object of which only plain fields are asked for. Whatever is unusual raises, and the query is
+answered by graphql-core instead.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple, NoReturn, cast
+
+from graphql import (
+    GraphQLBoolean,
+    GraphQLEnumType,
+    GraphQLID,
+    GraphQLInt,
+    GraphQLLeafType,
+    GraphQLString,
+    Undefined,
+)
+
+Read = str | Callable[[Any], Any]
+"""How a value is had of its parent: an attribute's name, or a function."""
+
+Reader = Callable[[Sequence[Any]], list[dict[str, Any]]]
+
+
+class Unplanned(Exception):
+    """What a plan does not answer: graphql-core does. The message says what it was."""
+
+
+def reason_of(error: Exception) -> str:
+    """Why a query was not answered by a plan, in one of a few sentences, whatever the client sent."""
+    return str(error) if isinstance(error, Unplanned) else "an error"
+
+
+class Constant(NamedTuple):
+    """A key whose value is known to the plan: `__typename`, or a place that another field fills."""
+
+    key: str
+    value: str | None
+
+
+class Leaf(NamedTuple):
+    """A scalar or an enumeration."""
+
+    key: str
+    nullable: bool
+    read: Read
+    type: GraphQLLeafType
+
+
+class Inline(NamedTuple):
+    """An object of which only plain fields are asked for.
+
+    Where `attributes` are given, it is not made at all: its own attributes are the parent's, by these names, and it is
+    null where one of them is.
+    """
+
+    key: str
+    nullable: bool
+    read: Read
+    cells: "Sequence[Cell]"
+    attributes: Mapping[str, str] | None = None
+
+
+Cell = Constant | Leaf | Inline
+
+
+def reader(cells: Sequence[Cell]) -> Reader:
+    """Compile the function that makes the answer's objects of rows, their keys in the order of the cells."""
+    text = _Text()
+    written = text.objects(cells, "row", None)
+    lines = ["def read(rows):", "    found = []", "    append = found.append", "    for row in rows:"]
+    lines += [f"        append({written})", "    return found"]
+    # The text holds keys that the GraphQL grammar allows, quoted, and attributes of our own types.
+    exec(compile("\n".join(lines), "<plain fields>", "exec"), text.names)  # noqa: S102
+    return text.names["read"]
+
+
+def serializer(type_: GraphQLLeafType) -> Callable[[Any], Any]:
+    """What makes an answer's value of a value; the same as graphql-core's, which refuses a null."""
+    coerce = type_.coerce_output_value
+
+    def serialize(value: Any) -> Any:
+        serialized = None if value is None else coerce(value)
+        if serialized is None or serialized is Undefined:
+            raise Unplanned("a null where none may be")
+        return serialized
+
+    return serialize
+
+
+_KEPT: Final = {
+    GraphQLString.coerce_output_value: "str",
+    GraphQLID.coerce_output_value: "str",
+    GraphQLBoolean.coerce_output_value: "bool",
+    str: "str",
+    int: "int",
+    dict: "dict",
+}
+"""By how a scalar serializes: the class of the values that it leaves as they are."""
+
+
+def _null(*_: object) -> NoReturn:
+    raise Unplanned("a null where none may be")
+
+
+@dataclass
+class _Text:
+    """The text of a function, and what it names."""
+
+    names: dict[str, Any] = field(default_factory=lambda: {"null": _null})
+
+    def objects(self, cells: Sequence[Cell], row: str, attributes: Mapping[str, str] | None) -> str:
+        """An expression for the answer's object of a row."""
+        return "{" + ", ".join(f"{cell.key!r}: {self._value(cell, row, attributes)}" for cell in cells) + "}"
+
+    def _value(self, cell: Cell, row: str, attributes: Mapping[str, str] | None) -> str:
+        match cell:
+            case Constant():
+                return repr(cell.value)
+            case Leaf():
+                return self._leaf(cell, self._source(cell.read, row, attributes))
+            case Inline():
+                return self._inline(cell, row, attributes)
+
+    def _source(self, read: Read, row: str, attributes: Mapping[str, str] | None) -> str:
+        if isinstance(read, str):
+            return f"{row}.{read if attributes is None else attributes[read]}"
+        return f"{self._named('read', read)}({row})"
+
+    def _leaf(self, cell: Leaf, source: str) -> str:
+        serialize = self._named("serialize", serializer(cell.type))
+        value = f"v{len(self.names)}"
+        known = self._known(cell.type, value, f"{value} := {source}", serialize)
+        if not cell.nullable:
+            return known or f"{serialize}({source})"
+        known = self._known(cell.type, value, value, serialize) or f"{serialize}({value})"
+        return f"(None if ({value} := {source}) is None else {known})"
+
+    def _known(self, type_: GraphQLLeafType, value: str, first: str, serialize: str) -> str | None:
+        """An expression that spares the serializer what it would give back as it is."""
+        if isinstance(type_, GraphQLEnumType):
+            names = {each.value: name for name, each in type_.values.items()}
+            return f"({self._named('names', names)}.get({first}) or {serialize}({value}))"
+        if type_ is GraphQLInt:
+            return (
+                f"({value} if type({first}) is int and -2147483648 <= {value} <= 2147483647 else {serialize}({value}))"
+            )
+        kept = _KEPT.get(cast("Any", type_.coerce_output_value))
+        return None if kept is None else f"({value} if type({first}) is {kept} else {serialize}({value}))"
+
+    def _inline(self, cell: Inline, row: str, attributes: Mapping[str, str] | None) -> str:
+        otherwise = "None" if cell.nullable else "null()"
+        if cell.attributes is not None and attributes is None:
+            made = self.objects(cell.cells, row, cell.attributes)
+            if not cell.nullable:
+                return made
+            missing = " or ".join(f"{row}.{name} is None" for name in cell.attributes.values())
+            return f"(None if {missing} else {made})"
+        source, one = self._source(cell.read, row, attributes), self._named("one", None)
+        return f"({otherwise} if ({one} := {source}) is None else {self.objects(cell.cells, one, None)})"
+
+    def _named(self, kind: str, value: Any) -> str:
+        name = f"{kind}{len(self.names)}"
+        self.names[name] = value
+        return name
