@@ -6,9 +6,13 @@ from typing import Any
 from zlib import crc32
 
 import pytest
+from sqlmodel import SQLModel
 
 from app.api.loaders.loader import TenantLoader
 from app.store.page import Listing, Page
+
+ATTRIBUTES = {f"{table.__name__}Row": tuple(table.model_fields) for table in SQLModel.__subclasses__()}
+"""All attributes of rows, by their class: a plan reads some of them, and the damage is to be the same."""
 
 
 class Damage:
@@ -31,16 +35,16 @@ class Damage:
         """The value, or nothing in its place, or the same with a null in it; a page's rows one by one."""
         match value:
             case Page():
-                rows = [self.of_value(loader, getattr(row, "id", key), row) for row in value.rows]
-                return replace(value, rows=rows)
+                return replace(value, rows=self.of_value(loader, key, value.rows))
             case list():
-                return [self.of_value(loader, getattr(row, "id", key), row) for row in value]
+                return [self.of_value(loader, (key, place), row) for place, row in enumerate(value)]
         draw = self._draw(loader, key)
         if draw == 1:
             return None
         if draw in (2, 3) and hasattr(value, "_replace"):
-            attribute = value._fields[self._draw("attribute", key) % len(value._fields)]
-            return value._replace(**{attribute: None})
+            attributes = ATTRIBUTES.get(type(value).__name__, value._fields)
+            attribute = attributes[self._draw("attribute", key) % len(attributes)]
+            return value._replace(**{attribute: None}) if attribute in value._fields else value
         return value
 
     def _draw(self, *parts: Any) -> int:
