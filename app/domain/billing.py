@@ -8,6 +8,7 @@ from typing import TypeAlias
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from app.domain.adjustment import adjustment_line
 from app.domain.charge import (
     ChargeLine,
     LineItemKind,
@@ -16,7 +17,7 @@ from app.domain.charge import (
     proration_line,
     usage_line,
 )
-from app.domain.coverage import Coverage, FeeSpan, fee_differences, owed_fees, without
+from app.domain.coverage import Count, CountKey, Coverage, FeeSpan, fee_differences, owed_fees, without
 from app.domain.errors import Invalid
 from app.domain.invoice import BillingReason
 from app.domain.money import MINOR_MAX, figure, plain
@@ -39,20 +40,27 @@ class FeeDue:
 
 @dataclass(frozen=True, slots=True)
 class UsageDue:
-    """A plan version's usage to bill, over the spans in which it was in force."""
+    """A plan version's usage to bill, over the spans of a period in which it was in force."""
 
     plan: Plan
-    spans: tuple[Period, ...]
+    period_start: datetime
+    spans: tuple[Period, ...] = ()
 
     @property
     def period(self) -> Period:
         """From the first span's start to the last one's end."""
         return Period(self.spans[0].start, self.spans[-1].end)
 
+    def key(self, feature: Feature) -> CountKey:
+        """What a quantity of it is counted as."""
+        return CountKey(self.plan.id, feature.key, self.period_start)
+
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """What falls due at an instant, before its usage is counted. `covers` is what an invoice of it accounts for."""
+    """What falls due at an instant, before its usage is counted. `covers` is what an invoice of it accounts for, but
+    for the counts. `ended` is the period that ends there.
+    """
 
     at: datetime
     reason: BillingReason
@@ -61,6 +69,7 @@ class Due:
     usage: tuple[UsageDue, ...] = ()
     unbilled: tuple[Period, ...] = ()
     notes: str | None = None
+    ended: Period | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -96,14 +105,16 @@ def due_at_boundary(timeline: Timeline, at: datetime, charged: Coverage) -> Due:
     told = ended if ended is not None and (ends or resets) else main
     if main is None or told is None:
         return Due(at, BillingReason.PERIOD, Period(at, at))
+    lived = None if ended is None else ended.lived
     return Due(
         at=at,
         reason=_reason(ended, ends=ends, resets=resets),
         period=main.lived,
         fees=tuple(fees),
-        usage=_usage(timeline, unbilled),
+        usage=() if lived is None else usage_in(timeline, unbilled, lived.start),
         unbilled=unbilled,
         notes=proration_note(told, timeline.zone, "plan changed" if resets else "cancelled"),
+        ended=lived,
     )
 
 
@@ -135,6 +146,39 @@ def lines_of(due: Due, timeline: Timeline, used: Used) -> tuple[ChargeLine, ...]
     if sum(abs(line.amount) for line in lines) > MINOR_MAX:
         raise Invalid("The invoice's total would be too large: an amount is at most 2^53-1 minor units.")
     return tuple(lines)
+
+
+def difference_line(
+    plan: Plan,
+    key: CountKey,
+    period: Period,
+    used: Decimal | None,
+    booked: Mapping[Decimal, int],
+    *,
+    is_alone: bool = True,
+) -> ChargeLine:
+    """The line that brings what is booked for a feature of a plan version to what was used. Raises Invalid."""
+    feature, price = next(
+        (feature, feature.price)
+        for feature in plan.features
+        if feature.key == key.feature_key and feature.price is not None
+    )
+    name = feature.name if is_alone else f"{feature.name} on {plan.name}"
+    line = adjustment_line(feature.key, name, used, booked, feature.included or Decimal(0), price)
+    counts = [Count(key, quantity, -times) for quantity, times in booked.items()]
+    counts += [] if used is None else [Count(key, used)]
+    return replace(line, plan_id=plan.id, period=period, counts=tuple(counts))
+
+
+def usage_in(timeline: Timeline, spans: Iterable[Period], period_start: datetime) -> tuple[UsageDue, ...]:
+    """Whose usage the spans of a period are: a share for each plan version that bills any."""
+    shares: dict[UUID, UsageDue] = {}
+    for stretch in spans:
+        for plan, span in timeline.plans_in(stretch):
+            if billed_features(plan):
+                known = shares.get(plan.id, UsageDue(plan, period_start))
+                shares[plan.id] = replace(known, spans=(*known.spans, span))
+    return tuple(shares.values())
 
 
 def billed_features(plan: Plan) -> list[tuple[Feature, UUID]]:
@@ -193,16 +237,6 @@ def _of_anchor(charged: Coverage, period: BillingPeriod) -> list[FeeSpan]:
     return [span for span in charged.fees if span.key.anchor == period.anchor]
 
 
-def _usage(timeline: Timeline, unbilled: Iterable[Period]) -> tuple[UsageDue, ...]:
-    spans: dict[UUID, UsageDue] = {}
-    for stretch in unbilled:
-        for plan, span in timeline.plans_in(stretch):
-            if billed_features(plan):
-                known = spans.get(plan.id, UsageDue(plan, ()))
-                spans[plan.id] = replace(known, spans=(*known.spans, span))
-    return tuple(spans.values())
-
-
 def _fee_line(fee: FeeDue, plan: Plan) -> ChargeLine:
     span = fee.span
     seats = span.key.quantity
@@ -222,5 +256,6 @@ def _usage_lines(share: UsageDue, used: Used, *, is_alone: bool) -> Sequence[Cha
             name = feature.name if is_alone else f"{feature.name} on {share.plan.name}"
             quantity = used.get((share.plan.id, meter_id), Decimal(0))
             line = usage_line(feature.key, name, quantity, feature.included or Decimal(0), feature.price)
-            lines.append(replace(line, plan_id=share.plan.id, period=share.period))
+            counts = (Count(share.key(feature), quantity),)
+            lines.append(replace(line, plan_id=share.plan.id, period=share.period, counts=counts))
     return lines

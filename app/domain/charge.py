@@ -9,6 +9,7 @@ from enum import StrEnum
 from fractions import Fraction
 from uuid import UUID
 
+from app.domain.coverage import Count
 from app.domain.errors import Invalid
 from app.domain.money import (
     DECIMALS_MAX,
@@ -44,7 +45,8 @@ class LineItemKind(StrEnum):
 class Explanation:
     """Why a line has its amount: `steps` sum to `exact` minor units, `rounding` makes the amount.
 
-    `used`, `included` and `billable` are quantities, None where nothing was measured.
+    `used`, `included` and `billable` are quantities, None where nothing was measured. An ADJUSTMENT has `used` and
+    `billable` as they are now, and `used_before` and `billable_before` as they were booked.
     """
 
     used: Decimal | None
@@ -53,14 +55,16 @@ class Explanation:
     steps: tuple[PricingStep, ...]
     exact: Decimal
     rounding: str
+    used_before: Decimal | None = None
+    billable_before: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ChargeLine:
     """A line before it is stored; `unit_price` and `amount` in minor units.
 
-    Only USAGE has a `feature_key`; `unit_price` is None where no single price gives the amount. A line that a plan
-    gives bears the version that priced it and the span that it is for.
+    Only USAGE and its ADJUSTMENT have a `feature_key`; `unit_price` is None where no single price gives the amount. A
+    line that a plan gives bears the version that priced it, the span that it is for, and which counts it prices.
     """
 
     kind: LineItemKind
@@ -72,6 +76,7 @@ class ChargeLine:
     explanation: Explanation
     plan_id: UUID | None = None
     period: Period | None = None
+    counts: tuple[Count, ...] = ()
 
 
 def base_fee_line(plan_name: str, base_price: int, seats: int) -> ChargeLine:
@@ -114,8 +119,7 @@ def usage_line(feature_key: str, feature_name: str, used: Decimal, included: Dec
 
     The quantity is what is billable. Raises Invalid as `price_quantity` does.
     """
-    with exact_decimals():
-        billable = plain(max(Decimal(0), used - included))
+    billable = billable_beyond(used, included)
     priced = price_quantity(price, billable)
     return ChargeLine(
         kind=LineItemKind.USAGE,
@@ -126,6 +130,12 @@ def usage_line(feature_key: str, feature_name: str, used: Decimal, included: Dec
         amount=priced.amount,
         explanation=Explanation(plain(used), plain(included), billable, priced.steps, priced.exact, ROUNDING),
     )
+
+
+def billable_beyond(used: Decimal, included: Decimal) -> Decimal:
+    """The overage: max(0, used - included)."""
+    with exact_decimals():
+        return plain(max(Decimal(0), used - included))
 
 
 def manual_line(description: str, quantity: Decimal, unit_price: Decimal) -> ChargeLine:

@@ -1,14 +1,15 @@
 """What has been billed of a subscription's time, and what has not: no second is charged twice, and none is left out.
 
-Every invoice of a subscription says which spans of base fee and of usage it accounts for. What is due is the difference
-between what the timeline owes and what live invoices account for, whatever happened in between: a change, a pause, a
-cancellation, a void.
+Every invoice of a subscription says which spans of base fee and of usage it accounts for, and which quantities it
+priced. What is due is the difference between what the timeline owes and what live invoices account for, whatever
+happened in between: a change, a pause, a cancellation, a void, an event that came late or was corrected.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
+from decimal import Decimal
 from itertools import pairwise
 from uuid import UUID
 
@@ -36,15 +37,46 @@ class FeeSpan:
 
 
 @dataclass(frozen=True, slots=True)
+class CountKey:
+    """Which usage was counted: for a feature of a plan version, in the period that begins at an instant."""
+
+    plan_id: UUID
+    feature_key: str
+    period_start: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """A quantity as it was counted, whose price is charged (`times` above 0) or credited (below 0)."""
+
+    key: CountKey
+    quantity: Decimal
+    times: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Coverage:
-    """What invoices account for: spans of base fee, and spans whose usage was billed."""
+    """What invoices account for: spans of base fee, spans whose usage was billed, and what was counted there."""
 
     fees: tuple[FeeSpan, ...] = ()
     usage: tuple[Period, ...] = ()
+    counts: tuple[Count, ...] = ()
 
     def __add__(self, other: "Coverage") -> "Coverage":
         """What both account for."""
-        return Coverage(self.fees + other.fees, self.usage + other.usage)
+        return Coverage(self.fees + other.fees, self.usage + other.usage, self.counts + other.counts)
+
+    def counted(self, period_start: datetime) -> dict[CountKey, dict[Decimal, int]]:
+        """How often each quantity of the period that begins there was priced; what cancels out is left out."""
+        totals: dict[CountKey, Counter[Decimal]] = {}
+        for count in self.counts:
+            if count.key.period_start == period_start:
+                totals.setdefault(count.key, Counter())[count.quantity] += count.times
+        return {
+            key: {quantity: times for quantity, times in counter.items() if times}
+            for key, counter in totals.items()
+            if any(counter.values())
+        }
 
 
 def owed_fees(timeline: Timeline, period: BillingPeriod, until: datetime | None = None) -> list[FeeSpan]:

@@ -4,27 +4,28 @@ What falls due is the domain's to say (`app/domain/billing.py`); here it is pric
 finalized, and the subscription's place in its billing moved on.
 """
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 from uuid import UUID
 
-from app.domain.billing import Due, billed_features, due_at_boundary, lines_of
+from app.domain.billing import Due, UsageDue, Used, billed_features, due_at_boundary, lines_of
 from app.domain.charge import ChargeLine
 from app.domain.coverage import Coverage
 from app.domain.errors import InvalidState
 from app.domain.invoice import Invoice, drafted
+from app.domain.period import Period
 from app.domain.subscription import Subscription
-from app.domain.timeline import TICK, Timeline
+from app.domain.timeline import TICK, Timeline, cut_to
 from app.domain.usage import Aggregation
-from app.store.audit import record, record_all
+from app.store.audit import record
 from app.store.connection import TRY_AGAIN, TooSlow, Unavailable
 from app.store.coverage import Accounts, Draft, document_from_coverage, load_accounts
 from app.store.finalization import finalize_drafts
 from app.store.invoice import insert_invoices, insert_lines, lock_invoice, replace_generated_lines
+from app.store.late_usage import Stretch, insert_late
 from app.store.meter import load_meters
 from app.store.quantity import Measure, load_quantities
 from app.store.query import new_id
@@ -42,6 +43,16 @@ class Priced:
     subscription: Subscription
     due: Due
     lines: tuple[ChargeLine, ...]
+
+    @property
+    def covers(self) -> Coverage:
+        """What an invoice of it accounts for."""
+        return self.due.covers + counts_of(self.lines)
+
+
+def counts_of(lines: Iterable[ChargeLine]) -> Coverage:
+    """The quantities that lines price."""
+    return Coverage(counts=tuple(count for line in lines for count in line.counts))
 
 
 async def load_accounts_at(
@@ -62,28 +73,31 @@ async def price(tx: Transaction, dues: Sequence[tuple[Subscription, Due]]) -> li
 
     Raises Invalid where an amount passes the bounds.
     """
+    used = await count_usage(tx, [(subscription, due.usage) for subscription, due in dues])
+    return [
+        Priced(subscription, due, lines_of(due, subscription.timeline, mine))
+        for (subscription, due), mine in zip(dues, used, strict=True)
+    ]
+
+
+async def count_usage(tx: Transaction, dues: Sequence[tuple[Subscription, Sequence[UsageDue]]]) -> list[Used]:
+    """What was used of each subscription's shares, in their order, by what is recorded now."""
     asked = [
-        (subscription, share, meter_id)
-        for subscription, due in dues
-        for share in due.usage
+        (place, share.plan.id, Measure(subscription.id, subscription.customer_id, meter_id, share.spans))
+        for place, (subscription, shares) in enumerate(dues)
+        for share in shares
         for _, meter_id in billed_features(share.plan)
     ]
+    measures = [measure for _, _, measure in asked]
     aggregations = {
         meter.id: Aggregation(meter.aggregation)
-        for meter in await load_meters(tx, list({meter_id for _, _, meter_id in asked}))
+        for meter in await load_meters(tx, list({measure.meter_id for measure in measures}))
     }
-    measures = [
-        Measure(subscription.id, subscription.customer_id, meter_id, share.spans)
-        for subscription, share, meter_id in asked
-    ]
+    used: list[dict[tuple[UUID, UUID], Decimal]] = [{} for _ in dues]
     quantities = await load_quantities(tx, measures, aggregations)
-    used: dict[UUID, dict[tuple[UUID, UUID], Decimal]] = defaultdict(dict)
-    for (subscription, share, meter_id), quantity in zip(asked, quantities, strict=True):
-        used[subscription.id][share.plan.id, meter_id] = quantity
-    return [
-        Priced(subscription, due, lines_of(due, subscription.timeline, used[subscription.id]))
-        for subscription, due in dues
-    ]
+    for (place, plan_id, measure), quantity in zip(asked, quantities, strict=True):
+        used[place][plan_id, measure.meter_id] = quantity
+    return list(used)
 
 
 async def draft(tx: WriteTransaction, bills: Sequence[Priced], notes: str | None = None) -> list[Invoice]:
@@ -101,7 +115,7 @@ async def draft(tx: WriteTransaction, bills: Sequence[Priced], notes: str | None
         )
         for bill in bills
     ]
-    await insert_invoices(tx, drafts, [document_from_coverage(bill.due.covers) for bill in bills])
+    await insert_invoices(tx, drafts, [document_from_coverage(bill.covers) for bill in bills])
     await insert_lines(tx, [(invoice, bill.lines) for invoice, bill in zip(drafts, bills, strict=True)])
     return drafts
 
@@ -132,13 +146,26 @@ async def bill_at_once(
 async def bill_chunk(
     tx: WriteTransaction, subscription_ids: Sequence[UUID], until: datetime
 ) -> tuple[int, dict[UUID, Exception]]:
-    """Bill subscriptions together, or one by one where that fails; how many invoices, and what failed on which.
+    """Bill subscriptions together, or one by one where that fails; how many invoices, and what failed on which."""
+
+    async def together(some: Sequence[UUID]) -> int:
+        found = await load_domain_subscriptions(tx, some, tx.facts.zone)
+        return len(await bill_due(tx, found.values(), until))
+
+    return await each_by_itself(tx, subscription_ids, together)
+
+
+async def each_by_itself(
+    tx: WriteTransaction, subscription_ids: Sequence[UUID], together: Callable[[Sequence[UUID]], Awaitable[int]]
+) -> tuple[int, dict[UUID, Exception]]:
+    """Do something to subscriptions together, or to one by one where that fails; the sum, and what failed on which.
 
     One that fails, or whose usage takes too long to count, blocks no other and leaves nothing behind. Raises
     Unavailable where the database is gone, and what says that the transaction should be tried again.
     """
     try:
-        return await _bill_together(tx, subscription_ids, until), {}
+        async with tx.savepoint():
+            return await together(subscription_ids), {}
     except TRY_AGAIN:
         raise
     except Exception as error:
@@ -146,27 +173,20 @@ async def bill_chunk(
             raise
         if len(subscription_ids) == 1:
             return 0, {subscription_ids[0]: error}
-    invoices, failures = 0, {}
+    total, failures = 0, {}
     for subscription_id in subscription_ids:
-        billed, failed = await bill_chunk(tx, [subscription_id], until)
-        invoices += billed
+        done, failed = await each_by_itself(tx, [subscription_id], together)
+        total += done
         failures |= failed
-    return invoices, failures
-
-
-async def _bill_together(tx: WriteTransaction, subscription_ids: Sequence[UUID], until: datetime) -> int:
-    async with tx.savepoint():
-        found = await load_domain_subscriptions(tx, subscription_ids, tx.facts.zone)
-        invoices = await bill_due(tx, found.values(), until)
-        await record_all(tx, "invoice.finalize", {final.id: {"number": final.number} for final in invoices})
-        return len(invoices)
+    return total, failures
 
 
 async def bill_due(tx: WriteTransaction, subscriptions: Iterable[Subscription], until: datetime) -> list[Invoice]:
     """Bill every boundary of those subscriptions up to an instant, in order, and move each one's billing on.
 
     The subscriptions are locked by this transaction. A boundary whose period has a draft waits for its review until
-    its grace is over; then the draft is finalized. Raises Invalid where an amount passes the bounds.
+    its grace is over; then the draft is finalized. Where some of the ended period's usage was billed before, it is
+    marked to be compared with what is recorded by now. Raises Invalid where an amount passes the bounds.
     """
     pending = {each.id: (each, each.due_at) for each in subscriptions}
     accounts = await load_accounts_at(tx, {key: (each, at) for key, (each, at) in pending.items() if at is not None})
@@ -185,6 +205,7 @@ async def bill_due(tx: WriteTransaction, subscriptions: Iterable[Subscription], 
             else:
                 pending[key] = (replace(subscription, billed_until=at), subscription.timeline.next_boundary(at))
         invoices += await step.carry_out(tx, accounts)
+        await insert_late(tx, step.billed_before)
     await move_billing(tx, moved)
     return invoices
 
@@ -195,6 +216,7 @@ class _Step:
     def __init__(self) -> None:
         self._new: list[tuple[Subscription, Due]] = []
         self._adopted: list[tuple[Subscription, Due, Draft]] = []
+        self.billed_before: dict[UUID, Stretch] = {}
 
     def take(self, subscription: Subscription, at: datetime, accounts: Accounts, now: datetime) -> datetime | None:
         """Take a subscription's boundary up; where its draft is still to be reviewed, answer until when."""
@@ -206,33 +228,47 @@ class _Step:
                 return grace_ends
             fresh = due_at_boundary(subscription.timeline, at, accounts.without(waiting))
             self._adopted.append((subscription, fresh, waiting))
-            return None
-        due = due_at_boundary(subscription.timeline, at, accounts.live)
-        if not due.is_empty:
-            self._new.append((subscription, due))
+        else:
+            due = due_at_boundary(subscription.timeline, at, accounts.live)
+            if not due.is_empty:
+                self._new.append((subscription, due))
+        if due.ended is not None and _billed_before(due.ended, accounts.live):
+            self.billed_before[subscription.id] = Stretch(due.ended.start, due.ended.end - TICK)
         return None
 
     async def carry_out(self, tx: WriteTransaction, accounts: dict[UUID, Accounts]) -> list[Invoice]:
         """Draft and finalize what was taken up; `accounts` then knows of it."""
         if not self._new and not self._adopted:
             return []
-        drafts = [await self._adopt(tx, *adopted) for adopted in self._adopted]
-        if self._new:
-            drafts += await draft(tx, await price(tx, self._new))
+        drafts: list[Invoice] = []
         for subscription, due, waiting in self._adopted:
+            invoice, covers = await self._adopt(tx, subscription, due, waiting)
+            drafts.append(invoice)
             accounts[subscription.id].drafts.remove(waiting)
-            accounts[subscription.id].final += waiting.covers if _stands(waiting, due) else due.covers
-        for subscription, due in self._new:
-            accounts[subscription.id].final += due.covers
+            accounts[subscription.id].final += covers
+        if self._new:
+            bills = await price(tx, self._new)
+            drafts += await draft(tx, bills)
+            for bill in bills:
+                accounts[bill.subscription.id].final += bill.covers
         return await finalize_drafts(tx, drafts)
 
-    async def _adopt(self, tx: WriteTransaction, subscription: Subscription, due: Due, waiting: Draft) -> Invoice:
-        """The draft as it is where it still stands; else with what its plan gives priced anew."""
+    async def _adopt(
+        self, tx: WriteTransaction, subscription: Subscription, due: Due, waiting: Draft
+    ) -> tuple[Invoice, Coverage]:
+        """The draft as it is where it still stands, else with what its plan gives priced anew; what it accounts for."""
         invoice = await lock_invoice(tx, waiting.id)
         if _stands(waiting, due):
-            return invoice
+            return invoice, waiting.covers
         (bill,) = await price(tx, [(subscription, due)])
-        return await replace_generated_lines(tx, invoice, bill.lines, document_from_coverage(due.covers))
+        return await replace_generated_lines(tx, invoice, bill.lines, document_from_coverage(bill.covers)), bill.covers
+
+
+def _billed_before(ended: Period, live: Coverage) -> bool:
+    """Whether some of a period's usage was billed before it ended, or a draft of it waited, or an adjustment of it is
+    left from an invoice that was voided.
+    """
+    return bool(live.counted(ended.start)) or any(cut_to(span, ended.start, ended.end) for span in live.usage)
 
 
 def _stands(waiting: Draft, due: Due) -> bool:

@@ -4,17 +4,20 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 
-from app.domain.coverage import Coverage, FeeKey, FeeSpan
+from app.domain.coverage import Count, CountKey, Coverage, FeeKey, FeeSpan
 from app.domain.period import Period
+from app.domain.timeline import cut_to
 from app.store.query import Query
 from app.store.tenancy import Transaction
 
 _LIVE: Final = Query(
     """
-    select i.id, i.subscription_id, i.status = 'DRAFT', i.period_start, i.period_end, i.created_at, i.covers
+    select i.id, i.subscription_id, i.status = 'DRAFT', i.reason = 'ADJUSTMENT', i.number, i.period_start, i.period_end,
+           i.created_at, i.covers
     from unnest(:ids ::uuid[], :since ::timestamptz[]) as s (id, since)
     join invoices i on i.organization_id = :organization_id and i.subscription_id = s.id
       and i.period_end >= s.since and i.status <> 'VOID' and i.covers is not null
@@ -24,7 +27,7 @@ _LIVE: Final = Query(
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """An invoice of a subscription's period that waits for review."""
+    """An invoice of a subscription's period that waits for review, or an adjustment that waits for the next run."""
 
     id: UUID
     period: Period
@@ -34,10 +37,14 @@ class Draft:
 
 @dataclass(slots=True)
 class Accounts:
-    """What a subscription's invoices account for: those that are final, and its drafts."""
+    """What a subscription's invoices account for: those that are final, and its drafts. Drafts of adjustments stand
+    beside them: until they are final they book nothing, and are drawn up anew.
+    """
 
     final: Coverage = field(default_factory=Coverage)
     drafts: list[Draft] = field(default_factory=list)
+    adjustments: list[Draft] = field(default_factory=list)
+    numbers: dict[str, tuple[Period, ...]] = field(default_factory=dict)
 
     @property
     def live(self) -> Coverage:
@@ -48,6 +55,18 @@ class Accounts:
         """The draft of the period that begins with that one."""
         return next((draft for draft in self.drafts if draft.period.start == period.start), None)
 
+    def adjustment_of(self, period: Period) -> Draft | None:
+        """The draft of the adjustment of the period that begins with that one."""
+        return next((draft for draft in self.adjustments if draft.period.start == period.start), None)
+
+    def numbers_of(self, period: Period) -> list[str]:
+        """The numbers of the final invoices that bill a period's usage."""
+        return [
+            number
+            for number, spans in self.numbers.items()
+            if any(cut_to(span, period.start, period.end) for span in spans)
+        ]
+
     def without(self, draft: Draft) -> Coverage:
         """What all but one of the drafts account for."""
         return sum((other.covers for other in self.drafts if other is not draft), self.final)
@@ -56,14 +75,16 @@ class Accounts:
 async def load_accounts(tx: Transaction, since: Mapping[UUID, datetime]) -> dict[UUID, Accounts]:
     """What the live invoices of each subscription account for, of periods that end at an instant or later."""
     accounts: dict[UUID, Accounts] = defaultdict(Accounts)
-    for invoice_id, subscription_id, is_draft, start, end, created_at, document in await tx.fetch(
+    for invoice_id, subscription_id, is_draft, adjusts, number, start, end, created_at, document in await tx.fetch(
         _LIVE, ids=list(since), since=list(since.values())
     ):
-        covers = coverage_from_document(document)
+        covers, found = coverage_from_document(document), accounts[subscription_id]
         if is_draft:
-            accounts[subscription_id].drafts.append(Draft(invoice_id, Period(start, end), created_at, covers))
+            drafts = found.adjustments if adjusts else found.drafts
+            drafts.append(Draft(invoice_id, Period(start, end), created_at, covers))
         else:
-            accounts[subscription_id].final += covers
+            found.final += covers
+            found.numbers[number] = covers.usage
     return accounts
 
 
@@ -84,6 +105,16 @@ def document_from_coverage(covers: Coverage) -> dict[str, Any]:
             for span in covers.fees
         ],
         "usage": [[period.start, period.end] for period in covers.usage],
+        "counts": [
+            {
+                "plan": str(count.key.plan_id),
+                "feature": count.key.feature_key,
+                "periodStart": count.key.period_start,
+                "quantity": f"{count.quantity:f}",
+                "times": count.times,
+            }
+            for count in covers.counts
+        ],
     }
 
 
@@ -100,6 +131,14 @@ def coverage_from_document(document: Mapping[str, Any]) -> Coverage:
             for fee in document["fees"]
         ),
         usage=tuple(Period(_instant(start), _instant(end)) for start, end in document["usage"]),
+        counts=tuple(
+            Count(
+                key=CountKey(UUID(count["plan"]), count["feature"], _instant(count["periodStart"])),
+                quantity=Decimal(count["quantity"]),
+                times=count["times"],
+            )
+            for count in document["counts"]
+        ),
     )
 
 

@@ -3,6 +3,7 @@
 from typing import Final
 
 from app.domain.job import JobKind
+from app.store.late_usage import mark_late
 from app.store.query import Query
 from app.store.queue import enqueue
 from app.store.tenancy import WriteTransaction
@@ -50,7 +51,7 @@ _MATCH: Final = Query(
       from ready r
       returning id, meter_id, customer_id, subscription_id, quantity, properties, occurred_at
     ), counted as ({COUNTED}), valued as ({VALUED})
-    select count(*) from stored
+    select subscription_id, count(*), min(occurred_at), max(occurred_at) from stored group by subscription_id
     """  # noqa: S608 - made of constants
 )
 
@@ -69,9 +70,11 @@ async def match_waiting(
     matched at once. Waits for those who hold the inbox, and they for this transaction: no event is missed by both.
     """
     await tx.fetch(_CLOSE)
-    matched = await tx.fetch_value(
+    found = await tx.fetch(
         _MATCH, meter_key=meter_key, external_customer_id=external_customer_id, most=MATCHED_AT_ONCE, now=tx.now
     )
+    await mark_late(tx, [(key, instant) for key, _, first, last in found for instant in (first, last)])
+    matched = sum(count for _, count, _, _ in found)
     if matched == MATCHED_AT_ONCE:
         await enqueue(tx, JobKind.USAGE_MATCH)
     return matched

@@ -253,6 +253,8 @@ def document_from_explanation(explanation: Explanation) -> dict[str, Any]:
         "used": _text(explanation.used),
         "included": _text(explanation.included),
         "billable": _text(explanation.billable),
+        "usedBefore": _text(explanation.used_before),
+        "billableBefore": _text(explanation.billable_before),
         "exact": _text(explanation.exact),
         "rounding": explanation.rounding,
         "steps": [

@@ -67,7 +67,8 @@ select organization_id, id, customer_id, subscription_id, 'INV-2026-' || lpad(nu
        case when due = 0 then 'PAID' else 'FINALIZED' end, case when due = 0 then 'PAID' else 'PARTIALLY_PAID' end,
        'PERIOD', period_start, period_end, 'EUR', total, 0, 0, total, total - due, at + interval '14 days', at,
        case when due = 0 then at + interval '2 days' end,
-       jsonb_build_object('usage', jsonb_build_array(jsonb_build_array(period_start, period_end)), 'fees', '[]'::jsonb),
+       jsonb_build_object('usage', jsonb_build_array(jsonb_build_array(period_start, period_end)), 'fees', '[]'::jsonb,
+                          'counts', '[]'::jsonb),
        '{}', 3, at, at
 from bill order by month, company, customer;
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, ClassVar
 
-from app.api.ids import ORGANIZATION, uuid_of
+from app.api.ids import ORGANIZATION, SUBSCRIPTION, uuid_of
 from app.domain.role import Role
+from app.store.late_usage import Stretch, insert_late
 from app.store.tenancy import Actor, Database
 from app.store.usage import load_event_of
 from app.store.usage_hour import correct_event
@@ -92,7 +93,7 @@ async def full_organization(founder: Founder, database: Database, mark: str, *, 
     billed_subscription = await _made(owner, "subscriptionCreate", seat, "subscription")
     paused_subscription = await _made(owner, "subscriptionCreate", seat, "subscription")
     await owner.change("subscriptionPause", {"subscriptionId": paused_subscription}, "subscription { id }")
-    await _use(owner, mark, meter["key"], customer["externalId"])
+    await _use(owner, mark, meter["key"], customer["externalId"], subscription)
     paid = await _manual_invoice(owner, mark, amount, customer_id)
     await owner.change("invoiceFinalize", {"invoiceId": paid}, "invoice { id }")
     await owner.change(
@@ -187,7 +188,7 @@ def _plan(mark: str, amount: int) -> dict[str, Any]:
     }
 
 
-async def _use(owner: Caller, mark: str, meter_key: str, external_id: str) -> None:
+async def _use(owner: Caller, mark: str, meter_key: str, external_id: str, subscription: str) -> None:
     people = {"key": f"{mark}-people", "name": f"{mark} People", "aggregation": "UNIQUE", "property": "zone"}
     await owner.change("meterCreate", people, "meter { id }")
     event = {"meter": meter_key, "source": f"{mark}-source", "properties": {"zone": f"{mark} zone"}}
@@ -202,6 +203,8 @@ async def _use(owner: Caller, mark: str, meter_key: str, external_id: str) -> No
         visit = await load_event_of(tx, f"{mark}-source", f"{mark}-visit")
         assert visit is not None
         await correct_event(tx, visit, Decimal(2), f"{mark} reason")
+        late = Stretch(visit.occurred_at, visit.occurred_at)
+        await insert_late(tx, {uuid_of(SUBSCRIPTION, subscription): late})
 
 
 async def _manual_invoice(owner: Caller, mark: str, amount: int, customer_id: str) -> str:

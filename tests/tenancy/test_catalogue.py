@@ -56,6 +56,7 @@ GRANTS: dict[tuple[str, str], tuple[str, str]] = {
     (APP, "invoice_line_items"):         ("DELETE, INSERT, SELECT", ""),
     (APP, "invoice_numbers"):            ("INSERT, SELECT", "last_value"),
     (APP, "invoices"):                   ("DELETE, INSERT, SELECT", INVOICE_UPDATES),
+    (APP, "late_usage"):                 ("DELETE, INSERT, SELECT", ""),
     (APP, "ledger_entries"):             ("INSERT, SELECT", ""),
     (APP, "ledger_transactions"):        ("INSERT, SELECT", ""),
     (APP, "ledgers"):                    ("INSERT, SELECT", "head, last_sequence"),

@@ -48,6 +48,10 @@ class LineItemExplanation:
     used: Decimal | None = strawberry.field(description="What was used.")
     included: Decimal | None = strawberry.field(description="What the base price covers.")
     billable: Decimal | None = strawberry.field(description="What is left to be priced.")
+    used_before: Decimal | None = strawberry.field(
+        description="ADJUSTMENT: what was used, as it was billed before; null where no one invoice says so."
+    )
+    billable_before: Decimal | None = strawberry.field(description="ADJUSTMENT: what was left to be priced of that.")
     steps: list[PricingStep] = strawberry.field(description="How the amount came to be; their amounts add up to it.")
     exact: Decimal = strawberry.field(description="The exact amount in minor units, before the one rounding.")
     rounding: str = strawberry.field(description="How it was rounded.")
@@ -180,6 +184,8 @@ def explanation_of(document: Mapping[str, Any], plan_id: UUID | None) -> LineIte
         used=_decimal(document["used"]),
         included=_decimal(document["included"]),
         billable=_decimal(document["billable"]),
+        used_before=_decimal(document.get("usedBefore")),
+        billable_before=_decimal(document.get("billableBefore")),
         steps=[
             PricingStep(
                 description=step["description"],

@@ -1,7 +1,7 @@
-"""billing.run: every period that has ended is billed, each subscription by itself."""
+"""billing.run: every period that has ended is billed, and what changed in billed ones; each subscription by itself."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -12,12 +12,14 @@ import structlog
 from app.domain.errors import Invalid, Refusal
 from app.domain.job import JobKind
 from app.domain.period import shown
+from app.store.adjustment import adjust_chunk
 from app.store.audit import record
 from app.store.billing import bill_chunk
 from app.store.connection import TooSlow
+from app.store.late_usage import count_late, lock_late
 from app.store.queue import enqueue
 from app.store.subscription import count_due, lock_due
-from app.store.tenancy import TenantDatabase
+from app.store.tenancy import TenantDatabase, WriteTransaction
 
 log = structlog.get_logger(__name__)
 
@@ -48,7 +50,8 @@ async def run_billing(
     told: Callable[[BillingSummary], None] | None = None,
     seconds: int | None = None,
 ) -> BillingSummary:
-    """Bill what has fallen due by an instant (now where it is left out), and say what came of it.
+    """Bill what has fallen due by an instant (now where it is left out), then book the difference to periods that are
+    billed and whose usage changed, and say what came of it.
 
     A transaction for each chunk of subscriptions; where a chunk fails, its subscriptions are billed one by one, so that
     a failure blocks no other (E13). Any number of runs at once bill nothing twice: what one is at, the others pass by.
@@ -64,14 +67,14 @@ async def run_billing(
                 raise Invalid(f"It is {shown(tx.now)}: give an instant that has come.", "until")
             instant = until or tx.now
             if deadline is not None and asyncio.get_running_loop().time() > deadline:
-                left, _ = await count_due(tx, instant, failed)
+                left = (await count_due(tx, instant, failed))[0] + (await count_late(tx, instant, failed))[0]
                 if left:
                     await enqueue(tx, JobKind.BILLING_RUN, {"until": instant.isoformat()}, once_key="rest")
                 return _logged(replace(summary, remaining=left))
-            chunk = await lock_due(tx, instant, CHUNK, failed)
-            if not chunk:
+            found = await _bill_some(tx, instant, failed)
+            if found is None:
                 return _logged(summary)
-            invoices, failures = await bill_chunk(tx, chunk, instant)
+            invoices, failures = found
             if invoices:
                 await record(tx, "billing.run", None, {"invoices": invoices})
         summary = BillingSummary(
@@ -79,6 +82,17 @@ async def run_billing(
         )
         if told is not None:
             told(summary)
+
+
+async def _bill_some(
+    tx: WriteTransaction, until: datetime, but: Iterable[UUID]
+) -> tuple[int, dict[UUID, Exception]] | None:
+    """How many invoices were made, and what failed; None where nothing is due and nothing is to be adjusted."""
+    if chunk := await lock_due(tx, until, CHUNK, but):
+        return await bill_chunk(tx, chunk, until)
+    if chunk := await lock_late(tx, until, CHUNK, but):
+        return await adjust_chunk(tx, chunk, until)
+    return None
 
 
 def _failure(subscription_id: UUID, error: Exception) -> BillingFailure:

@@ -7,10 +7,13 @@ from uuid import UUID
 import structlog
 
 from app.domain.clock import clock_at
+from app.domain.daily import next_daily_run
 from app.domain.errors import Invalid, InvalidState, LimitExceeded
 from app.domain.period import Interval, boundary, shown
+from app.store.adjustment import adjust_chunk
 from app.store.audit import record
 from app.store.billing import bill_chunk
+from app.store.late_usage import count_late, lock_late
 from app.store.organization import lock_clock, update_organization
 from app.store.subscription import count_due, lock_due
 from app.store.tables.organization import Mode
@@ -46,18 +49,23 @@ async def advance_test_clock(db: TenantDatabase, to: datetime) -> None:
 
 
 async def _bill_on_the_way(tx: WriteTransaction, to: datetime) -> int:
+    """Bill what falls due when it does, and adjust what is marked when the daily run would; how many invoices."""
     invoices = 0
     failed: set[UUID] = set()
-    while True:
-        _, first = await count_due(tx, to, failed)
-        if first is None:
+    while invoices <= INVOICES_MAX:
+        _, due_at = await count_due(tx, to, failed)
+        _, marked_at = await count_late(tx, to, failed)
+        adjusts_at = None if marked_at is None else next_daily_run(marked_at, tx.facts.zone)
+        if due_at is not None and (adjusts_at is None or due_at <= adjusts_at):
+            tx.now = max(tx.now, due_at)
+            made, failures = await bill_chunk(tx, await lock_due(tx, tx.now, _CHUNK, failed), tx.now)
+        elif adjusts_at is not None and adjusts_at <= to:
+            tx.now = max(tx.now, adjusts_at)
+            made, failures = await adjust_chunk(tx, await lock_late(tx, tx.now, _CHUNK, failed), tx.now)
+        else:
             return invoices
-        tx.now = max(tx.now, first)
-        chunk = await lock_due(tx, tx.now, _CHUNK, failed)
-        made, failures = await bill_chunk(tx, chunk, tx.now)
         for subscription_id, error in failures.items():
             log.error("billing.failed", subscription_id=str(subscription_id), exc_info=error)
         failed |= failures.keys()
         invoices += made
-        if invoices > INVOICES_MAX:
-            raise LimitExceeded(f"Over {INVOICES_MAX:,} invoices fall due by then: advance in smaller steps.", "to")
+    raise LimitExceeded(f"Over {INVOICES_MAX:,} invoices fall due by then: advance in smaller steps.", "to")

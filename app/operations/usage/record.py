@@ -14,6 +14,7 @@ from app.domain.usage import Aggregation, UsageVerdict, bad_quantity, out_of_bou
 from app.store.audit import record
 from app.store.customer import load_customers, load_customers_by_external_id, load_default_customer
 from app.store.inbox import hold_inbox
+from app.store.late_usage import mark_late
 from app.store.meter import load_meters_by_key
 from app.store.query import new_id
 from app.store.subscription import load_subscriptions
@@ -103,6 +104,7 @@ async def _store(tx: WriteTransaction, judged: Sequence[Judged], known: _Known) 
         return [each for each in judged if isinstance(each, Result)]
     by_value = any(meter.aggregation == Aggregation.UNIQUE for meter in known.meters.values())
     new = await take_events(tx, good, by_value=by_value)
+    await mark_late(tx, [(each.subscription_id, each.occurred_at) for each in good if each.id in new])
     return [each if isinstance(each, Result) else _result(each, each.id in new) for each in judged]
 
 

@@ -6,6 +6,7 @@ from app.store.tables.column import TENANT_TABLES, metadata
 from app.store.tables.customer import Customer
 from app.store.tables.idempotency import IdempotencyRecord
 from app.store.tables.invoice import Invoice, InvoiceLineItem, InvoiceNumber
+from app.store.tables.late_usage import LateUsage
 from app.store.tables.ledger import Account, Ledger, LedgerEntry, LedgerTransaction
 from app.store.tables.meter import Meter
 from app.store.tables.organization import Organization
@@ -30,6 +31,7 @@ __all__ = [
     "Invoice",
     "InvoiceLineItem",
     "InvoiceNumber",
+    "LateUsage",
     "Ledger",
     "LedgerEntry",
     "LedgerTransaction",

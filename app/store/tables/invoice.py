@@ -30,7 +30,8 @@ from app.store.tables.column import (
 class Invoice(SQLModel, table=True):
     """Its number is drawn in the transaction that finalizes it; a trigger keeps finalized ones from being deleted.
 
-    `covers` says which spans of its subscription's fee and usage it accounts for, so that none is billed twice.
+    `covers` says which spans of its subscription's fee and usage it accounts for, and which quantities it priced, so
+    that nothing is billed twice.
     """
 
     __tablename__ = "invoices"
@@ -54,6 +55,14 @@ class Invoice(SQLModel, table=True):
             "period_start",
             unique=True,
             postgresql_where=sa.text("status <> 'VOID' and reason in ('PERIOD', 'CANCELLATION')"),
+        ),
+        sa.Index(
+            "invoices_gathering_adjustment_key",
+            "organization_id",
+            "subscription_id",
+            "period_start",
+            unique=True,
+            postgresql_where=sa.text("status = 'DRAFT' and reason = 'ADJUSTMENT'"),
         ),
         sa.Index(None, "organization_id", "created_at", "id"),
         sa.Index(None, "organization_id", "customer_id", "created_at", "id"),
