@@ -8,6 +8,7 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from app.api.authentication import Authenticator
+from app.api.door import ApiDoor
 from app.api.endpoint import GraphQLEndpoint
 from app.api.graphiql import DemoKey, graphiql_page, graphiql_routes
 from app.logs import configure_logs
@@ -20,6 +21,7 @@ from app.store.tenancy import Database
 from app.watch import Watch
 from app.web.middleware import RequestIdMiddleware
 from app.web.probes import probe_routes
+from app.web.usage import UsageEndpoint
 
 
 def connection_pool(settings: Settings, logger: QueryLogger | None = None) -> ConnectionPool:
@@ -46,13 +48,17 @@ def application(settings: Settings, demo_keys: Sequence[DemoKey] = (), watch: Wa
     pool = connection_pool(settings, watch.query_logger)
     ear = listener(settings)
     system = SystemDatabase(pool)
+    database = Database(pool)
+    authenticator = Authenticator(system, settings.api_key_pepper.get_secret_value())
     endpoint = GraphQLEndpoint(
         settings,
-        Database(pool),
-        Authenticator(system, settings.api_key_pepper.get_secret_value()),
+        database,
+        authenticator,
         graphiql_page(demo_keys) if settings.graphiql else None,
         watch.of_requests(),
     )
+
+    usage_endpoint = UsageEndpoint(settings, ApiDoor(database, authenticator))
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncGenerator[None]:
@@ -69,9 +75,13 @@ def application(settings: Settings, demo_keys: Sequence[DemoKey] = (), watch: Wa
     async def graphql(request):  # noqa: ANN001, ANN202
         return await endpoint(request)
 
+    async def usage(request):  # noqa: ANN001, ANN202
+        return await usage_endpoint(request)
+
     return Starlette(
         routes=[
             Route("/graphql", graphql, methods=["GET", "POST"]),
+            Route("/usage", usage, methods=["POST"]),
             *(graphiql_routes() if settings.graphiql else []),
             *probe_routes(system),
         ],

@@ -93,6 +93,15 @@ class Settings(ProcessSettings):
     body_seconds_max: Annotated[float, Field(gt=0, le=300)] = Field(
         default=5.0, description="How long a request body may take to come in."
     )
+    usage_requests_max: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        default=32, description="POST /usage: requests in hand at once, in each worker process."
+    )
+    organization_usage_requests_max: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        default=16, description="POST /usage: requests of one organization in hand at once, in each worker process."
+    )
+    usage_chunk_seconds_max: Annotated[float, Field(gt=0, le=300)] = Field(
+        default=10.0, description="POST /usage: within what time a client sends one whole event more."
+    )
     execution_seconds_max: Annotated[float, Field(gt=0, le=600)] = Field(
         default=10.0, description="How long an operation may take."
     )

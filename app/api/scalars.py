@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal as PythonDecimal
 from functools import cache
 from typing import Any, Final, NewType
@@ -14,6 +14,7 @@ from graphql import IntValueNode, StringValueNode, ValueNode, print_ast
 from app.domain.money import MINOR_MAX, is_currency
 from app.domain.period import shown
 from app.domain.text import METADATA_KEY_MAX, METADATA_KEYS_MAX, METADATA_VALUE_MAX
+from app.domain.written import parsed_decimal, parsed_instant, parsed_properties
 
 MinorUnits = NewType("MinorUnits", int)
 CurrencyCode = NewType("CurrencyCode", str)
@@ -22,37 +23,7 @@ TimeZone = NewType("TimeZone", str)
 Metadata = NewType("Metadata", dict[str, str])
 Properties = NewType("Properties", dict[str, Any])
 
-_INSTANT: Final = re.compile(
-    r"([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt]([0-9]{2}):([0-9]{2}):([0-9]{2})(\.[0-9]{1,6})?([Zz]|[+-][0-9]{2}:[0-9]{2})\Z"
-)
-_DECIMAL: Final = re.compile(r"-?[0-9]{1,24}(\.[0-9]{1,24})?\Z")
-INSTANT_MIN: Final = datetime(1000, 1, 1, tzinfo=UTC)
-INSTANT_MAX: Final = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
-"""PostgreSQL's driver reads the ends of Python's calendar as minus and plus infinity."""
-PROPERTY_MAX: Final = 2**63 - 1
 _COUNTRY: Final = re.compile(r"[A-Z]{2}\Z")
-
-
-def parsed_instant(value: Any) -> datetime:
-    """An RFC 3339 instant with its zone, in UTC."""
-    if not isinstance(value, str) or not _INSTANT.match(value):
-        raise ValueError('Give an instant with its zone, such as "2026-05-20T00:00:00Z".')
-    try:
-        instant = datetime.fromisoformat(value.upper().replace("Z", "+00:00")).astimezone(UTC)
-    except (ValueError, OverflowError) as error:
-        raise ValueError("There is no such instant: the calendar has no such day or hour.") from error
-    if not INSTANT_MIN <= instant <= INSTANT_MAX:
-        raise ValueError("Give an instant in the years 1000 to 9999.")
-    return instant
-
-
-def parsed_decimal(value: Any) -> PythonDecimal:
-    """An exact decimal from a string or a JSON integer; a float would not be exact."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value) if abs(value) < 10**24 else ""
-    if not isinstance(value, str) or not _DECIMAL.match(value):
-        raise ValueError('Give a decimal as a string, such as "0.0015": digits, no exponent, at most 24 on each side.')
-    return PythonDecimal(value)
 
 
 def shown_decimal(value: PythonDecimal | int) -> str:
@@ -98,20 +69,6 @@ def parsed_metadata(value: Any) -> dict[str, str]:
         if not isinstance(content, str):
             raise ValueError(f'Metadata values are strings: "{name[:40]}" is not.')
         if not 1 <= len(name) <= METADATA_KEY_MAX or len(content) > METADATA_VALUE_MAX:
-            raise ValueError(f"Keys have 1 to {METADATA_KEY_MAX} characters, values at most {METADATA_VALUE_MAX:,}.")
-    return value
-
-
-def parsed_properties(value: Any) -> dict[str, Any]:
-    """A flat map of strings to strings, numbers and booleans."""
-    if not isinstance(value, dict) or len(value) > METADATA_KEYS_MAX:
-        raise ValueError(f"Give a map of at most {METADATA_KEYS_MAX} properties.")
-    for name, content in value.items():
-        if not isinstance(content, str | int | float | bool):
-            raise ValueError(f'Properties are strings, numbers and booleans: "{name[:40]}" is not.')
-        if not isinstance(content, str) and not abs(content) <= PROPERTY_MAX:
-            raise ValueError(f'Numbers lie between -(2^63-1) and 2^63-1: "{name[:40]}" does not.')
-        if not 1 <= len(name) <= METADATA_KEY_MAX or (isinstance(content, str) and len(content) > METADATA_VALUE_MAX):
             raise ValueError(f"Keys have 1 to {METADATA_KEY_MAX} characters, values at most {METADATA_VALUE_MAX:,}.")
     return value
 

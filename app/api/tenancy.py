@@ -1,6 +1,6 @@
 """The tenant of a request: resolved before anything executes, and injected into every resolver by `Info`."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
@@ -101,8 +101,7 @@ class Context:
     @cached_property
     def actor(self) -> Actor:
         """The principal, for the audit record."""
-        principal = self.tenant.principal
-        return Actor(principal.kind, f"{principal.name} ({principal.id})", self.request_id)
+        return actor_of(self.tenant.principal, self.request_id)
 
     @cached_property
     def db(self) -> TenantDatabase:
@@ -161,7 +160,7 @@ class Context:
         if "db" in self.__dict__:
             await self.db.leave()
         if self.denied:
-            await _audit_denials(self)
+            await audit_denials(self.database.tenant(self.tenant.organization_id, self.actor), self.denied)
         self.entered = False
 
 
@@ -187,12 +186,17 @@ class TenantExtension(SchemaExtension):
             await context.leave()
 
 
-async def _audit_denials(context: Context) -> None:
-    """Record what was denied, each scope once, however often the operation asked for it (M39)."""
+def actor_of(principal: Principal, request_id: str) -> Actor:
+    """A principal, for the audit record."""
+    return Actor(principal.kind, f"{principal.name} ({principal.id})", request_id)
+
+
+async def audit_denials(db: TenantDatabase, scopes: Iterable[str]) -> None:
+    """Record what was denied, each scope once, however often it was asked for (M39)."""
     try:
-        async with context.database.tenant(context.tenant.organization_id, context.actor).write() as tx:
-            for scope in sorted(context.denied):
+        async with db.write() as tx:
+            for scope in sorted(scopes):
                 reason = f"lacks the scope {scope}"
                 await record(tx, scope.replace(":", "."), None, outcome=AuditOutcome.DENIED, reason=reason)
     except (Refusal, Unavailable):
-        log.warning("audit.denial_not_recorded", request_id=context.request_id, scope=", ".join(context.denied))
+        log.warning("audit.denial_not_recorded", request_id=db.actor.request_id, scope=", ".join(scopes))

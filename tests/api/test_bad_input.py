@@ -26,8 +26,8 @@ from graphql import (
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.api.scalars import INSTANT_MAX, INSTANT_MIN
 from app.api.schema import schema
+from app.domain.written import INSTANT_MAX, INSTANT_MIN
 from app.main import application
 from app.settings import Settings
 from tests.caller import Caller, Founder
