@@ -1,4 +1,4 @@
-"""tallygate dev | serve | worker | migrate | bootstrap | schema | jobs | billing | ledger.
+"""tallygate dev | serve | worker | migrate | bootstrap | schema | jobs | billing | ledger | organization.
 
 Owns: the commands and their options, and how a person at a terminal is told.
 Never: does what a command does; shows a traceback where something outside is wrong: it says one sentence.
@@ -16,6 +16,7 @@ import typer
 from app.cli.billing import billing
 from app.cli.jobs import jobs
 from app.cli.ledger import ledger
+from app.cli.organization import organization
 from app.cli.terminal import console, fail, settings_of_environment, with_sentences
 
 # Strawberry, Alembic and PostgreSQL's driver take most of a second to import: commands import what they need.
@@ -30,6 +31,7 @@ app = typer.Typer(
 app.add_typer(jobs)
 app.add_typer(billing)
 app.add_typer(ledger)
+app.add_typer(organization)
 
 DEFAULT_DATA_DIR = Path(".data")
 

@@ -102,7 +102,8 @@ class ConnectionPool:
             max_size=self._size,
             init=self._prepare,
             reset=_keep,
-            command_timeout=60,
+            # PostgreSQL's own limit comes first, unless it does not answer at all.
+            command_timeout=max(60, self._timeouts.statement // 1_000 + 30),
             server_settings=self._server_settings,
         )
 

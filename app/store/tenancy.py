@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 import asyncpg
 
-from app.domain.errors import InvalidState
+from app.domain.errors import AlreadyExists, InvalidState
 from app.store.connection import ConnectionPool, Unavailable, outages
 from app.store.query import TENANT, Query, Relation, new_id
 from app.store.tables import Organization
@@ -31,6 +31,8 @@ _FACTS: Final = Query(
     from organizations where organization_id = :organization_id
     """
 )
+
+_EXISTS: Final = Query("select true from organizations where organization_id = :organization_id")
 
 _ENTER: Final = "select set_config('app.organization_id', '{}', true)"
 """To be filled with a UUID that was parsed or made here."""
@@ -301,12 +303,19 @@ class Database:
         return TenantDatabase(self._pool, organization_id, actor, at)
 
     @asynccontextmanager
-    async def found_organization(self, actor: Actor, at: datetime | None = None) -> AsyncGenerator[WriteTransaction]:
-        """Open a transaction inside an organization that does not exist yet, to make it: a root of its own."""
-        organization_id = new_id()
+    async def found_organization(
+        self, actor: Actor, at: datetime | None = None, *, restored: UUID | None = None
+    ) -> AsyncGenerator[WriteTransaction]:
+        """Open a transaction inside an organization that does not exist yet, to make it: a root of its own.
+
+        One that is to be restored has the id that it had. Raises AlreadyExists where it is here.
+        """
+        organization_id = restored or new_id()
         connection = await self._pool.begin(organization_id, write=True)
         transaction = WriteTransaction(connection, organization_id, actor, at)
         try:
+            if restored and await transaction.fetch_value(_EXISTS):
+                raise AlreadyExists("The organization is here already.")
             transaction.now = at or await connection.fetchval("select now()")
             yield transaction
         except BaseException:
