@@ -14,7 +14,9 @@ from app.api.graphiql import DemoKey, graphiql_page, graphiql_routes
 from app.logs import configure_logs
 from app.settings import Settings
 from app.store.connection import ConnectionPool, QueryLogger, Timeouts
+from app.store.memory import EntitlementMemory
 from app.store.migration import head_revision
+from app.store.news import Herald
 from app.store.notification import Listener
 from app.store.system import SystemDatabase
 from app.store.tenancy import Database
@@ -47,14 +49,17 @@ def application(settings: Settings, demo_keys: Sequence[DemoKey] = (), watch: Wa
     configure_logs(settings.log_format, watch.trace_id)
     pool = connection_pool(settings, watch.query_logger)
     ear = listener(settings)
+    memory = EntitlementMemory(ear, customers_max=settings.entitlement_customers_max)
+    herald = Herald(ear, memory.heard)
     system = SystemDatabase(pool)
-    database = Database(pool)
+    database = Database(pool, herald.committed)
     authenticator = Authenticator(system, settings.api_key_pepper.get_secret_value())
     endpoint = GraphQLEndpoint(
         settings,
         database,
         authenticator,
         graphiql_page(demo_keys) if settings.graphiql else None,
+        memory,
         watch.of_requests(),
     )
 
@@ -66,7 +71,7 @@ def application(settings: Settings, demo_keys: Sequence[DemoKey] = (), watch: Wa
         try:
             await system.check_wall(head_revision())
             await ear.open()
-            async with watch.running(pool):
+            async with watch.running(pool), herald.carrying():
                 yield
         finally:
             await ear.close()

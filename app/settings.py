@@ -105,6 +105,9 @@ class Settings(ProcessSettings):
     execution_seconds_max: Annotated[float, Field(gt=0, le=600)] = Field(
         default=10.0, description="How long an operation may take."
     )
+    entitlement_customers_max: Annotated[int, Field(ge=1, le=10_000_000)] = Field(
+        default=200_000, description="Customers whose entitlements each worker process keeps in memory."
+    )
     planner: bool = Field(
         default=True, description="Whether queries are answered by their plan; graphql-core answers them where not."
     )

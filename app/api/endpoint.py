@@ -35,6 +35,7 @@ from app.api.schema import schema
 from app.api.tenancy import Context, Planning, Tenant
 from app.settings import Settings
 from app.store.connection import Unavailable
+from app.store.memory import EntitlementMemory
 from app.store.tenancy import Database
 
 log = structlog.get_logger(__name__)
@@ -83,6 +84,7 @@ class GraphQLEndpoint:
         database: Database,
         authenticator: Authenticator,
         page: str | None,
+        entitlements: EntitlementMemory,
         observers: Sequence[Observer] = (),
     ) -> None:
         """`page` is GraphiQL's, or None where it is not served."""
@@ -91,6 +93,7 @@ class GraphQLEndpoint:
         self._authenticator = authenticator
         self._page = page
         self._observers = observers
+        self._entitlements = entitlements
 
     async def __call__(self, request: Request) -> Response:
         """Answer a request; whatever happens, as JSON with a code and the request's id."""
@@ -154,6 +157,7 @@ class GraphQLEndpoint:
         return Context(
             request_id=request_id,
             database=self._database,
+            entitlements=self._entitlements,
             cursor_secret=self._settings.cursor_secret.get_secret_value(),
             document=given.query,
             idempotency_header=request.headers.get("idempotency-key"),

@@ -19,11 +19,13 @@ from app.api.mutations.customer import CustomerMutations
 from app.api.mutations.invoice import InvoiceMutations
 from app.api.mutations.ledger import LedgerMutations
 from app.api.mutations.organization import OrganizationMutations
+from app.api.mutations.reservation import ReservationMutations
 from app.api.mutations.subscription import SubscriptionMutations
 from app.api.mutations.test_clock import ClockMutations
 from app.api.mutations.usage import UsageMutations
 from app.api.queries.catalog import CatalogQueries
 from app.api.queries.customer import CustomerQueries
+from app.api.queries.entitlement import EntitlementQueries
 from app.api.queries.invoice import InvoiceQueries
 from app.api.queries.ledger import LedgerQueries
 from app.api.queries.node import NodeQueries
@@ -33,6 +35,7 @@ from app.api.queries.usage import UsageQueries
 from app.api.scalars import SCALARS
 from app.api.tenancy import Info, TenantExtension
 from app.api.types.customer import Customer
+from app.api.types.entitlement import Reservation
 from app.api.types.invoice import Invoice, InvoiceLineItem
 from app.api.types.ledger_entry import LedgerEntry
 from app.api.types.meter import Meter
@@ -46,6 +49,7 @@ from app.api.types.usage import UsageEvent
 class Query(
     LedgerQueries,
     InvoiceQueries,
+    EntitlementQueries,
     UsageQueries,
     SubscriptionQueries,
     CatalogQueries,
@@ -66,6 +70,7 @@ class Mutation(
     BillingMutations,
     LedgerMutations,
     InvoiceMutations,
+    ReservationMutations,
     UsageMutations,
     SubscriptionMutations,
     CatalogMutations,
@@ -131,6 +136,7 @@ schema: Final = TallygateSchema(
         Meter,
         Organization,
         Plan,
+        Reservation,
         Subscription,
         UsageEvent,
     ],

@@ -19,6 +19,7 @@ from app.domain.role import SCOPES_OF, Role
 from app.store.audit import record
 from app.store.connection import Unavailable
 from app.store.idempotency import IdempotencyKey, keep_answer
+from app.store.memory import FORGETFUL, EntitlementMemory
 from app.store.query import Columns
 from app.store.tables.audit import AuditOutcome
 from app.store.tenancy import Actor, Database, TenantDatabase
@@ -73,6 +74,7 @@ class Context:
     request_id: str
     database: Database
     cursor_secret: str
+    entitlements: EntitlementMemory = FORGETFUL
     document: str = ""
     idempotency_header: str | None = None
     given_tenant: Tenant | None = None

@@ -8,4 +8,5 @@ class JobKind(StrEnum):
 
     BILLING_RUN = "billing.run"
     IDEMPOTENCY_PURGE = "idempotency.purge"
+    RESERVATION_EXPIRE = "reservation.expire"
     USAGE_MATCH = "usage.match"

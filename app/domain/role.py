@@ -13,6 +13,7 @@ READS: Final = frozenset(
         "plan:read",
         "subscription:read",
         "usage:read",
+        "entitlement:read",
         "invoice:read",
         "ledger:read",
     }
@@ -29,6 +30,9 @@ _CUSTOMERS: Final = frozenset(
         "subscription:pause",
         "subscription:resume",
         "usage:record",
+        "usage:reserve",
+        "usage:settle",
+        "usage:release",
     }
 )
 _INVOICES: Final = frozenset(

@@ -16,6 +16,7 @@ from app.domain.job import JobKind
 from app.domain.retry import JITTER_STEPS, retry_delay
 from app.jobs.billing_run import do_billing_run
 from app.jobs.idempotency_purge import do_idempotency_purge
+from app.jobs.reservation_expire import do_reservation_expire
 from app.jobs.usage_match import do_usage_match
 from app.store.queue.job import Handler, Job, TryAgain
 from app.store.tenancy import Actor, Database, TenantDatabase
@@ -28,6 +29,7 @@ Work = Callable[[TenantDatabase, Mapping[str, Any]], Awaitable[None]]
 KINDS: Final[Mapping[str, Work]] = {
     JobKind.BILLING_RUN: do_billing_run,
     JobKind.IDEMPOTENCY_PURGE: do_idempotency_purge,
+    JobKind.RESERVATION_EXPIRE: do_reservation_expire,
     JobKind.USAGE_MATCH: do_usage_match,
 }
 

@@ -8,6 +8,7 @@ import structlog
 
 from app.operations.billing.schedule import schedule_billing
 from app.operations.idempotency.schedule_purge import schedule_idempotency_purge
+from app.operations.reservation.schedule_expiry import schedule_expiry
 from app.store.queue.dead_letter import DeadLetters
 from app.store.queue.job import Routine
 from app.store.system import SystemDatabase
@@ -17,6 +18,7 @@ from app.store.tenancy import Actor, Database, TenantDatabase
 log = structlog.get_logger(__name__)
 
 EVERY_MINUTE: Final = "* * * * *"
+EVERY_HOUR: Final = "41 * * * *"
 EVERY_NIGHT: Final = "17 3 * * *"
 PAGE: Final = 500
 
@@ -36,6 +38,7 @@ class Schedule:
         """What the queue calls at which times."""
         return [
             Routine("billing.schedule", EVERY_MINUTE, self.bill_who_is_due),
+            Routine("reservation.schedule", EVERY_HOUR, self.expire_holds),
             Routine("purge.schedule", EVERY_NIGHT, self.purge),
         ]
 
@@ -43,14 +46,17 @@ class Schedule:
         """Enqueue `billing.run` in every active LIVE organization whose time has come."""
         await self._in_each(self._system.due_for_billing, "billing.schedule", schedule_billing)
 
+    async def expire_holds(self) -> None:
+        """Enqueue `reservation.expire` in every active organization."""
+        await self._in_each(self._active, "reservation.schedule", schedule_expiry)
+
     async def purge(self) -> None:
         """Enqueue `idempotency.purge` in every active organization, and forget what was done long ago."""
-
-        async def active(following: UUID | None, most: int) -> list[UUID]:
-            return await self._system.active_organizations(list(Mode), following, most)
-
-        await self._in_each(active, "purge.schedule", schedule_idempotency_purge)
+        await self._in_each(self._active, "purge.schedule", schedule_idempotency_purge)
         await self._dead_letters.forget_history()
+
+    async def _active(self, following: UUID | None, most: int) -> list[UUID]:
+        return await self._system.active_organizations(list(Mode), following, most)
 
     async def _in_each(self, pages: Pages, name: str, do: Callable[[TenantDatabase], Awaitable[Any]]) -> None:
         """Do it in each organization. An error in one does not keep the others from theirs."""

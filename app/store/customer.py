@@ -7,7 +7,7 @@ from uuid import UUID
 import asyncpg
 import sqlalchemy as sa
 
-from app.domain.errors import AlreadyExists
+from app.domain.errors import AlreadyExists, NotFound
 from app.store.page import Listing, newest_first
 from app.store.query import Columns, Relation, any_of, parameter
 from app.store.tables import Customer
@@ -47,6 +47,14 @@ async def load_default_customer(tx: Transaction) -> Customer:
 async def load_customer(tx: Transaction, customer_id: UUID) -> Customer | None:
     """The customer with that id."""
     return await tx.fetch_row(_BY_ID, ids=[customer_id])
+
+
+async def find_customer(tx: Transaction, customer_id: UUID | None) -> Customer:
+    """The customer with that id; the organization as its own where none is named. Raises NotFound."""
+    customer = await load_default_customer(tx) if customer_id is None else await load_customer(tx, customer_id)
+    if customer is None:
+        raise NotFound("No customer has this id.", "customerId")
+    return customer
 
 
 async def lock_customer(tx: WriteTransaction, customer_id: UUID) -> Customer | None:

@@ -4,6 +4,7 @@ from typing import Final
 
 from app.domain.job import JobKind
 from app.store.late_usage import mark_late
+from app.store.news import tell_usage
 from app.store.query import Query
 from app.store.queue import enqueue
 from app.store.tenancy import WriteTransaction
@@ -75,6 +76,8 @@ async def match_waiting(
     )
     await mark_late(tx, [(key, instant) for key, _, first, last in found for instant in (first, last)])
     matched = sum(count for _, count, _, _ in found)
+    if matched:
+        await tell_usage(tx, [None])
     if matched == MATCHED_AT_ONCE:
         await enqueue(tx, JobKind.USAGE_MATCH)
     return matched

@@ -7,7 +7,8 @@ only while the listener is `trusted`, and forgets all of it when told that somet
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Callable
+import time
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -38,6 +39,8 @@ _OUTAGES: Final = (
     asyncpg.InternalClientError,  # between PostgreSQL's farewell and its hanging up
 )
 
+SAY: Final = "select pg_notify($1, said) from unnest($2::text[]) said"
+
 _NOTIFY: Final = Query[Any](
     "select pg_notify(:channel, :payload)", unfiltered_because="it touches no row: who listens is every process"
 )
@@ -64,8 +67,15 @@ class Patience:
     retry_max: timedelta = timedelta(seconds=5)
 
 
+class Unheard(Exception):
+    """There is no connection to say it on, or it broke: say it again later."""
+
+
 class Listener:
-    """The one ear of a process. Subscribe to channels, then `open` it; it mends its connection by itself."""
+    """The one ear of a process, and its voice beside its transactions.
+
+    Subscribe to channels, then `open` it; it mends its connection by itself.
+    """
 
     def __init__(self, url: str, patience: Patience | None = None) -> None:
         """`url` leads to PostgreSQL itself: a pooler that lends connections by the transaction cannot listen."""
@@ -74,6 +84,10 @@ class Listener:
         self._channels: dict[str, list[Heard]] = {}
         self._missed: list[Missed] = []
         self._trusted = False
+        self.trusted_since_ns = 0
+        """By the monotonic clock: what was begun later, while it is still trusted, was all heard of."""
+        self._connected: asyncpg.Connection | None = None
+        self._turn = asyncio.Lock()
         self._lost = asyncio.Event()
         self._tried = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -105,6 +119,21 @@ class Listener:
             await asyncio.wait({self._task})
             self._task = None
 
+    async def say(self, channel: str, payloads: Sequence[str]) -> None:
+        """Say it to every other process now, in no transaction but its own: for what is committed already.
+
+        A commit that notifies waits for all others that do; this one stores nothing and is waited for by nobody's
+        commit for long. Raises Unheard.
+        """
+        connection = self._connected
+        if connection is None:
+            raise Unheard
+        try:
+            async with self._turn, asyncio.timeout(self._patience.answer.total_seconds()):
+                await connection.execute(SAY, channel, list(payloads))
+        except _OUTAGES as error:
+            raise Unheard from error
+
     async def _run(self) -> None:
         wait = self._patience.retry
         while True:
@@ -130,9 +159,12 @@ class Listener:
             connection.add_termination_listener(self._doubt)
             self._lost.clear()
             self._trusted = not connection.is_closed()
+            self.trusted_since_ns = time.monotonic_ns()
+            self._connected = connection
             self._tried.set()
             yield connection
         finally:
+            self._connected = None
             self._doubt()
             with contextlib.suppress(asyncpg.InterfaceError):
                 connection.terminate()
@@ -142,10 +174,12 @@ class Listener:
         while self._trusted:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._lost.wait(), self._patience.beat.total_seconds())
-            async with asyncio.timeout(self._patience.answer.total_seconds()):
+            async with asyncio.timeout(self._patience.answer.total_seconds()), self._turn:
                 await connection.fetchval("select 1")
 
-    def _hear(self, _connection: Any, _process: int, channel: str, payload: Any) -> None:
+    def _hear(self, connection: Any, process: int, channel: str, payload: Any) -> None:
+        if process == connection.get_server_pid():
+            return
         for heard in self._channels[channel]:
             heard(str(payload))
 

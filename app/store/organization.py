@@ -11,6 +11,7 @@ from app.domain.daily import next_daily_run
 from app.domain.errors import LimitExceeded, NotFound
 from app.store.customer import insert_customer
 from app.store.ledger import open_billing_ledger
+from app.store.news import tell_terms
 from app.store.page import Key, Listing
 from app.store.query import Query, any_of, new_id, parameter
 from app.store.tables import Organization
@@ -99,6 +100,8 @@ async def update_organization(tx: WriteTransaction, **values: object) -> None:
         changed = {organizations.names[name]: parameter(name, organizations.c[name].type) for name in names}
         query = _UPDATES[names] = Query(sa.update(organizations.table).where(organizations.in_tenant).values(changed))
     await tx.execute(query, **values)
+    if values.keys() & {"time_zone", "test_clock"}:
+        await tell_terms(tx, None)
 
 
 _UPDATES: dict[tuple[str, ...], Query[Organization]] = {}

@@ -12,6 +12,7 @@ from app.domain.period import Interval
 from app.domain.plan import BillingTiming, Enforcement, Feature, FeatureType, PlanStatus
 from app.domain.plan import Plan as DomainPlan
 from app.domain.price import PricingModel, Tier, UsagePrice
+from app.store.news import tell_catalog
 from app.store.page import Listing, newest_first
 from app.store.query import Columns, Query, Relation, any_of, parameter
 from app.store.tables import Plan, PlanFeature
@@ -123,11 +124,13 @@ async def insert_plan(tx: WriteTransaction, features: Iterable[Feature], **value
             for position, feature in enumerate(features)
         ],
     )
+    await tell_catalog(tx)
 
 
 async def set_plan_status(tx: WriteTransaction, plan_id: UUID, status: str) -> None:
     """Change the one thing of a plan version that changes."""
     await tx.execute(_SET_STATUS, id=plan_id, status=status)
+    await tell_catalog(tx)
 
 
 async def load_domain_plan(tx: Transaction, plan_id: UUID) -> DomainPlan:

@@ -1,7 +1,7 @@
 """Subscriptions: rows for reading as they are at the tenant's now, domain objects for their life."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -10,9 +10,11 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 
 from app.domain.errors import NotFound
+from app.domain.plan import Plan
 from app.domain.subscription import Subscription as DomainSubscription
 from app.domain.subscription import SubscriptionStatus
 from app.domain.timeline import Pause, Phase, Timeline
+from app.store.news import tell_terms
 from app.store.page import Listing, newest_first
 from app.store.plan import load_domain_plans, plans
 from app.store.query import Columns, Query, Relation, any_of, columns_of, parameter
@@ -47,6 +49,7 @@ def _at_now(columns: Any) -> dict[str, Any]:
 
 
 subscriptions = Relation(Subscription, computed=_at_now)
+PlansOf = Callable[[Transaction, Iterable[UUID]], Awaitable[dict[UUID, Plan]]]
 phases = Relation(SubscriptionPhase)
 pauses = Relation(SubscriptionPause)
 SubscriptionRow = subscriptions.row
@@ -54,6 +57,15 @@ SubscriptionRow = subscriptions.row
 _BY_ID: Final = subscriptions.where(subscriptions.c.id == any_of("ids"))
 _LOCKED: Final = subscriptions.query(
     subscriptions.select(subscriptions.c.id == parameter("id", sa.Uuid)).with_for_update()
+)
+_NOT_OVER: Final = subscriptions.query(
+    subscriptions.select(
+        subscriptions.c.customer_id == any_of("customer_ids"),
+        sa.or_(
+            subscriptions.c.cancel_at.is_(None),
+            subscriptions.c.cancel_at > parameter("now", sa.DateTime(timezone=True)),
+        ),
+    ).order_by(subscriptions.c.created_at, subscriptions.c.id)
 )
 _LOCK_DUE: Final = Query(
     """
@@ -156,6 +168,14 @@ async def load_domain_subscriptions(
     return await _domain(tx, await load_subscriptions(tx, ids), zone)
 
 
+async def load_lives_of_customers(
+    tx: Transaction, customer_ids: Sequence[UUID], zone: ZoneInfo, now: datetime, plans_of: PlansOf
+) -> list[DomainSubscription]:
+    """The subscriptions of those customers that are not over by then, the first made first."""
+    rows = await tx.fetch(_NOT_OVER, customer_ids=list(customer_ids), now=now)
+    return list((await _domain(tx, rows, zone, plans_of)).values())
+
+
 async def lock_subscription(tx: WriteTransaction, subscription_id: UUID) -> DomainSubscription:
     """The subscription with that id, until the transaction ends nobody else's to change. Raises NotFound."""
     row = await tx.fetch_row(_LOCKED, id=subscription_id)
@@ -192,6 +212,7 @@ async def insert_subscription(
         **_changing(subscription, tx.now),
     )
     await tx.execute(_INSERT_PHASE, **_phase(subscription, 1))
+    await tell_terms(tx, subscription.customer_id)
 
 
 async def save_subscription(tx: WriteTransaction, subscription: DomainSubscription, before: DomainSubscription) -> None:
@@ -213,6 +234,7 @@ async def save_subscription(tx: WriteTransaction, subscription: DomainSubscripti
             )
         elif pause != pauses_before[number - 1]:
             await tx.execute(_END_PAUSE, subscription_id=subscription.id, number=number, ends_at=pause.ends_at)
+    await tell_terms(tx, subscription.customer_id)
 
 
 async def move_billing(tx: WriteTransaction, moved: Iterable[tuple[DomainSubscription, datetime | None]]) -> None:
@@ -227,12 +249,14 @@ async def reopen_billing(tx: WriteTransaction, subscription_id: UUID, since: dat
     await tx.execute(_REOPEN, id=subscription_id, since=since, now=tx.now)
 
 
-async def _domain(tx: Transaction, rows: Sequence[Subscription], zone: ZoneInfo) -> dict[UUID, DomainSubscription]:
+async def _domain(
+    tx: Transaction, rows: Sequence[Subscription], zone: ZoneInfo, plans_of: PlansOf = load_domain_plans
+) -> dict[UUID, DomainSubscription]:
     ids = [row.id for row in rows]
     if not ids:
         return {}
     phase_rows, pause_rows = await tx.fetch(_PHASES, ids=ids), await tx.fetch(_PAUSES, ids=ids)
-    plans_by_id = await load_domain_plans(tx, {row.plan_id for row in phase_rows})
+    plans_by_id = await plans_of(tx, {row.plan_id for row in phase_rows})
     phases_of: dict[UUID, list[Phase]] = defaultdict(list)
     for row in phase_rows:
         phases_of[row.subscription_id].append(

@@ -5,7 +5,8 @@ row security lets it see and write that organization's rows and raises where no 
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Mapping
+import time
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, Final, TypeVar, cast
@@ -19,7 +20,7 @@ from app.store.connection import ConnectionPool, Unavailable, outages
 from app.store.query import TENANT, Query, Relation, new_id
 from app.store.tables import Organization
 from app.store.tables.organization import Mode, OrganizationStatus
-from app.store.tenant import Actor, TenantFacts
+from app.store.tenant import Actor, News, TenantFacts
 
 organizations = Relation(Organization)
 
@@ -38,16 +39,24 @@ _ENTER: Final = "select set_config('app.organization_id', '{}', true)"
 """To be filled with a UUID that was parsed or made here."""
 
 
+AfterCommit = Callable[[frozenset[News]], None]
+"""Told what a transaction changed once it is committed, or may be; it neither waits nor raises."""
+
+
 class CommitLost(Exception):
     """The transaction was rolled back by PostgreSQL where it should have been committed."""
 
 
 class Transaction:
-    """A transaction inside one organization. One statement runs at a time; others wait their turn."""
+    """A transaction inside one organization. One statement runs at a time; others wait their turn.
 
-    def __init__(self, connection: asyncpg.Connection, organization_id: UUID, actor: Actor) -> None:
+    `opened_ns`, by the monotonic clock, is no later than what it sees: whatever was heard since then it may not know.
+    """
+
+    def __init__(self, connection: asyncpg.Connection, organization_id: UUID, actor: Actor, opened_ns: int = 0) -> None:
         self.organization_id = organization_id
         self.actor = actor
+        self.opened_ns = opened_ns
         self._connection = connection
         self._turn = asyncio.Lock()
         self._ended = False
@@ -99,15 +108,24 @@ class Transaction:
 
 
 class WriteTransaction(Transaction):
-    """A transaction that may write. `now` is its one instant, by the tenant's clock."""
+    """A transaction that may write. `now` is its one instant, by the tenant's clock.
+
+    `news` is what others are to be told once it is committed; None where nobody carries that on (see `news.py`).
+    """
 
     now: datetime
     facts: TenantFacts
 
     def __init__(
-        self, connection: asyncpg.Connection, organization_id: UUID, actor: Actor, at: datetime | None
+        self,
+        connection: asyncpg.Connection,
+        organization_id: UUID,
+        actor: Actor,
+        at: datetime | None,
+        news: set[News] | None = None,
     ) -> None:
         super().__init__(connection, organization_id, actor)
+        self.news = news
         self._at = at
         self._depth = 0
 
@@ -175,12 +193,20 @@ class TenantDatabase:
     before it is committed, or rolled back where it is a dry run.
     """
 
-    def __init__(self, pool: ConnectionPool, organization_id: UUID, actor: Actor, at: datetime | None = None) -> None:
+    def __init__(
+        self,
+        pool: ConnectionPool,
+        organization_id: UUID,
+        actor: Actor,
+        at: datetime | None = None,
+        after_commit: AfterCommit | None = None,
+    ) -> None:
         """`at` stands in for the tenant's clock: for telling a story of the past, as the demo data does."""
         self.organization_id = organization_id
         self.actor = actor
         self._pool = pool
         self._at = at
+        self._after_commit = after_commit
         self._held: Transaction | None = None
         self._left = False
         self._opening = asyncio.Lock()
@@ -261,13 +287,15 @@ class TenantDatabase:
 
     async def _open_snapshot(self) -> Transaction:
         self._check_not_left()
+        opened_ns = time.monotonic_ns()
         connection = await self._pool.begin(self.organization_id, write=False)
-        return Transaction(connection, self.organization_id, self.actor)
+        return Transaction(connection, self.organization_id, self.actor, opened_ns)
 
     async def _open_write(self) -> WriteTransaction:
         self._check_not_left()
         connection = await self._pool.begin(self.organization_id, write=True)
-        transaction = WriteTransaction(connection, self.organization_id, self.actor, self._at)
+        news: set[News] | None = None if self._after_commit is None else set()
+        transaction = WriteTransaction(connection, self.organization_id, self.actor, self._at, news)
         try:
             await transaction.learn_facts()
         except BaseException:
@@ -287,7 +315,12 @@ class TenantDatabase:
             raise Unavailable("The request is over.")
 
     async def _close(self, transaction: Transaction, *, commit: bool) -> None:
-        status = await self._pool.end(await transaction.turn_to_end(), commit=commit)
+        try:
+            status = await self._pool.end(await transaction.turn_to_end(), commit=commit)
+        finally:
+            # Also where it is not known whether it was committed: whoever is told needlessly reads once more.
+            if commit and self._after_commit is not None and isinstance(transaction, WriteTransaction):
+                self._after_commit(frozenset(transaction.news or ()))
         if commit and status != "COMMIT":
             raise CommitLost("PostgreSQL rolled the transaction back.")
 
@@ -295,12 +328,13 @@ class TenantDatabase:
 class Database:
     """Every organization's door to the database; each opens into one organization."""
 
-    def __init__(self, pool: ConnectionPool) -> None:
+    def __init__(self, pool: ConnectionPool, after_commit: AfterCommit | None = None) -> None:
         self._pool = pool
+        self._after_commit = after_commit
 
     def tenant(self, organization_id: UUID, actor: Actor, at: datetime | None = None) -> TenantDatabase:
         """The database as that organization sees it."""
-        return TenantDatabase(self._pool, organization_id, actor, at)
+        return TenantDatabase(self._pool, organization_id, actor, at, self._after_commit)
 
     @asynccontextmanager
     async def found_organization(

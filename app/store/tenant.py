@@ -1,6 +1,8 @@
 """Who acts inside which organization."""
 
 from dataclasses import dataclass
+from enum import StrEnum
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from app.store.tables.organization import Mode, OrganizationStatus
@@ -24,3 +26,23 @@ class TenantFacts:
     zone: ZoneInfo
     default_currency: str
     region: str
+
+
+class Matter(StrEnum):
+    """What a piece of news is about."""
+
+    TERMS = "terms"
+    """What is granted: subscriptions, their plans and periods, the tenant's clock."""
+    USAGE = "usage"
+    """What is used of it, and what is held."""
+    CATALOG = "catalog"
+    """What features are called."""
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """Something in an organization changed that processes keep in memory: of one customer, or of all where None."""
+
+    organization_id: UUID
+    matter: Matter
+    customer_id: UUID | None

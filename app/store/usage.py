@@ -9,6 +9,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from app.store.news import tell_usage
 from app.store.page import Key, Listing
 from app.store.query import Query, Relation, any_of, parameter
 from app.store.tables import UsageEvent
@@ -187,6 +188,7 @@ async def take_events(
         meter_keys=[row and row.meter_key for row in waiting],
         external_customer_ids=[row and row.external_customer_id for row in waiting],
     )
+    await tell_usage(tx, {row.customer_id for row in rows if isinstance(row, MatchedEvent)})
     return {record[0] for record in found}
 
 

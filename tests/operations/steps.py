@@ -64,6 +64,18 @@ def soft_quota(meter_key: str, included: str = "0", unit_price: str = "1", key: 
     }
 
 
+def hard_quota(meter_key: str, included: str, key: str | None = None) -> dict[str, Any]:
+    """A feature that ends at its limit."""
+    return {
+        "key": key or meter_key,
+        "name": meter_key,
+        "type": "QUOTA",
+        "enforcement": "HARD",
+        "meter": meter_key,
+        "included": included,
+    }
+
+
 async def plan(caller: Caller, key: str = "pro", base_price: int = 9900, *features: Any, **more: Any) -> str:
     """A published plan version's id."""
     new = {"key": key, "name": key, "currency": "USD", "basePrice": base_price, "features": list(features), **more}
@@ -128,3 +140,26 @@ async def fingerprint(administrator: asyncpg.Connection, caller: Caller) -> dict
             caller.database.organization_id,
         )
     return found
+
+
+ENTITLEMENT = "allowed reason limit used reserved remaining resetsAt subscription { id } plan { id }"
+
+
+async def entitlement(caller: Caller, feature: str = "calls", select: str = ENTITLEMENT, **more: Any) -> dict[str, Any]:
+    """What a caller is told of a feature."""
+    declared = {"customerId": "ID", "quantity": "Decimal!"}
+    variables = "".join(f", ${name}: {declared[name]}" for name in more)
+    arguments = "".join(f", {name}: ${name}" for name in more)
+    document = f"query($feature: String!{variables}) {{ entitlement(feature: $feature{arguments}) {{ {select} }} }}"
+    return (await caller.data(document, feature=feature, **more))["entitlement"]
+
+
+def levels(answer: Mapping[str, Any]) -> tuple[str, str, str]:
+    """How an entitlement stands: used, reserved, remaining."""
+    return answer["used"], answer["reserved"], answer["remaining"]
+
+
+async def reserved(caller: Caller, quantity: str = "1", feature: str = "calls", **more: Any) -> str:
+    """The id of a reservation that is held."""
+    made = await caller.change("usageReserve", {"feature": feature, "quantity": quantity, **more}, "reservation { id }")
+    return made["reservation"]["id"]

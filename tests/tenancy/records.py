@@ -26,6 +26,7 @@ class Records:
         "Meter": "meter",
         "Organization": "organization",
         "Plan": "plan",
+        "Reservation": "reservation",
         "Subscription": "subscription",
         "UsageEvent": "usage_event",
     }
@@ -45,6 +46,8 @@ class Records:
     subscription: str
     billed_subscription: str
     paused_subscription: str
+    reservation: str
+    feature_key: str
     usage_event: str
     event_id: str
     source: str
@@ -94,6 +97,8 @@ async def full_organization(founder: Founder, database: Database, mark: str, *, 
     paused_subscription = await _made(owner, "subscriptionCreate", seat, "subscription")
     await owner.change("subscriptionPause", {"subscriptionId": paused_subscription}, "subscription { id }")
     await _use(owner, mark, meter["key"], customer["externalId"], subscription)
+    hold = {"feature": f"{mark}-feature", "customerId": customer_id, "quantity": "3", "ttlSeconds": 86_400}
+    reservation = await _made(owner, "usageReserve", hold, "reservation")
     paid = await _manual_invoice(owner, mark, amount, customer_id)
     await owner.change("invoiceFinalize", {"invoiceId": paid}, "invoice { id }")
     await owner.change(
@@ -142,6 +147,8 @@ async def full_organization(founder: Founder, database: Database, mark: str, *, 
         subscription=subscription,
         billed_subscription=billed_subscription,
         paused_subscription=paused_subscription,
+        reservation=reservation,
+        feature_key=f"{mark}-feature",
         usage_event=found["usageEvents"]["nodes"][0]["id"],
         event_id=found["usageEvents"]["nodes"][0]["eventId"],
         source=found["usageEvents"]["nodes"][0]["source"],

@@ -64,6 +64,8 @@ GRANTS: dict[tuple[str, str], tuple[str, str]] = {
     (APP, "organizations"):              ("INSERT, SELECT", ORGANIZATION_UPDATES),
     (APP, "plan_features"):              ("INSERT, SELECT", ""),
     (APP, "plans"):                      ("INSERT, SELECT", "status"),
+    (APP, "quota_counters"):             ("INSERT, SELECT", "reserved"),
+    (APP, "reservations"):               ("INSERT, SELECT", "ended_at, settled_quantity, status"),
     (APP, "subscription_pauses"):        ("INSERT, SELECT", "ends_at"),
     (APP, "subscription_phases"):        ("INSERT, SELECT", "ends_at"),
     (APP, "subscriptions"):              ("INSERT, SELECT", SUBSCRIPTION_UPDATES),

@@ -45,6 +45,7 @@ from app.api.loaders.loader import CountUnder, ForeignRow, Loaders, PageUnder, T
 from app.api.loaders.meter import MeterByKeyLoader, MeterLoader
 from app.api.loaders.organization import OrganizationLoader
 from app.api.loaders.plan import PlanFeaturesLoader, PlanLoader
+from app.api.loaders.reservation import ReservationLoader
 from app.api.loaders.subscription import CurrentPeriodLoader, LifeLoader, SubscriptionLoader, UpcomingBillLoader
 from app.api.loaders.usage_event import UsageEventLoader
 from app.api.permission import Reads, Writes
@@ -419,6 +420,7 @@ LOADERS: dict[type[TenantLoader[Any, Any]], tuple[Keys, tuple[Any, ...]]] = {
     OrganizationLoader: (organization_ids, ()),
     PlanFeaturesLoader: (ids_of("plans"), ()),
     PlanLoader: (ids_of("plans"), ()),
+    ReservationLoader: (ids_of("reservations"), ()),
     SubscriptionLoader: (ids_of("subscriptions"), ()),
     UpcomingBillLoader: (ids_of("subscriptions"), ()),
     UsageEventLoader: (ids_of("usageEvents"), ()),

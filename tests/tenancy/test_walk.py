@@ -71,6 +71,8 @@ FIELDS: dict[str, list[Arguments]] = {
     "Query.balances": [nothing],
     "Query.customer": [lambda own: {"id": own.customer}, lambda own: {"externalId": own.external_id}],
     "Query.customers": [nothing],
+    "Query.entitlement": [lambda own: {"feature": own.feature_key, "customerId": own.customer}],
+    "Query.entitlements": [lambda own: {"customerId": own.customer}],
     "Query.invoice": [lambda own: {"id": own.finalized}, lambda own: {"number": own.number}],
     "Query.invoices": [
         lambda own: {"filter": {"customerId": own.customer}},
@@ -169,6 +171,9 @@ FIELDS: dict[str, list[Arguments]] = {
     "Mutation.subscriptionPause": [lambda own: {"subscriptionId": own.subscription}],
     "Mutation.subscriptionResume": [lambda own: {"subscriptionId": own.paused_subscription}],
     "Mutation.testClockAdvance": [lambda _own: {"to": "2036-01-01T00:00:00Z"}],
+    "Mutation.usageRelease": [lambda own: {"reservationId": own.reservation}],
+    "Mutation.usageReserve": [lambda own: {"feature": own.feature_key, "customerId": own.customer, "quantity": "1"}],
+    "Mutation.usageSettle": [lambda own: {"reservationId": own.reservation, "quantity": "1"}],
     "Mutation.usageRecord": [
         lambda own: {"events": [{"eventId": own.event_id, "source": own.source, "meter": "anything"}]},
         lambda own: {"events": [{"eventId": fresh(), "meter": own.meter_key, "customerId": own.customer}]},
@@ -188,6 +193,7 @@ PARENTS: dict[str, tuple[str, Callable[[Records], str]]] = {
 KEYS = {
     # Strings that name a record.
     "Query.customer.externalId",
+    "Query.entitlement.feature",
     "Query.invoice.number",
     "Query.plan.key",
     "Query.usage.meter",
@@ -198,6 +204,7 @@ KEYS = {
     "SubscriptionCreateInput.planKey",
     "SubscriptionFilter.planKey",
     "UsageEventFilter.meter",
+    "UsageReserveInput.feature",
 }
 
 NEW_KEYS = {

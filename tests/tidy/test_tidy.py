@@ -24,7 +24,7 @@ TREES = {name: ast.parse(path.read_text()) for name, path in SOURCES.items()}
 FILE_LINES_MAX = 325
 FUNCTION_LINES_MAX = 60
 
-LONGER = {}
+LONGER = {"app/store/tenancy.py": 380}
 
 FORBIDDEN_NAMES = {"base", "common", "helper", "helpers", "manager", "misc", "service", "util", "utils"}
 

@@ -13,6 +13,7 @@ from app.api.loaders.loader import TenantLoader
 from app.api.loaders.meter import MeterLoader
 from app.api.loaders.organization import OrganizationLoader
 from app.api.loaders.plan import PlanLoader
+from app.api.loaders.reservation import ReservationLoader
 from app.api.loaders.subscription import SubscriptionLoader
 from app.api.loaders.usage_event import UsageEventLoader
 from app.api.permission import Reads, require
@@ -28,6 +29,7 @@ NODES: Final[dict[str, tuple[str, type[TenantLoader[Any, Any]]]]] = {
     ids.PLAN: ("plan:read", PlanLoader),
     ids.SUBSCRIPTION: ("subscription:read", SubscriptionLoader),
     ids.USAGE_EVENT: ("usage:read", UsageEventLoader),
+    ids.RESERVATION: ("entitlement:read", ReservationLoader),
     ids.INVOICE: ("invoice:read", InvoiceLoader),
     ids.INVOICE_LINE_ITEM: ("invoice:read", LineLoader),
     ids.LEDGER_ENTRY: ("ledger:read", LedgerEntryLoader),

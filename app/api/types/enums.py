@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import strawberry
 
-from app.domain import charge, invoice, ledger, period, plan, price, subscription, usage
+from app.domain import charge, entitlement, invoice, ledger, period, plan, price, reservation, subscription, usage
 from app.store.tables import organization
 
 
@@ -48,6 +48,8 @@ for _enum, _description in (
         plan.Enforcement,
         "HARD blocks at the limit and bills nothing beyond it; SOFT lets usage on and bills the overage.",
     ),
+    (entitlement.EntitlementReason, "Why a customer may use a feature now, or may not."),
+    (reservation.ReservationStatus, "Where a reservation is in its life."),
     (price.PricingModel, "How tiers make a price of a quantity."),
     (period.Interval, "What a billing period is counted in."),
     (subscription.SubscriptionStatus, "Where a subscription is in its life."),
@@ -97,6 +99,25 @@ for _enum, _descriptions in (
         },
     ),
     (
+        entitlement.EntitlementReason,
+        {
+            "GRANTED": "Included, or without a limit.",
+            "OVERAGE": "Within a SOFT limit's overage: allowed, and billed.",
+            "LIMIT_REACHED": "A HARD limit would be passed.",
+            "FEATURE_NOT_IN_PLAN": "No plan that the customer is on has it.",
+            "NO_ACTIVE_SUBSCRIPTION": "The customer has no subscription that is TRIALING, ACTIVE or PAST_DUE.",
+        },
+    ),
+    (
+        reservation.ReservationStatus,
+        {
+            "HELD": "It holds quota.",
+            "SETTLED": "What was used is recorded; the rest is free.",
+            "RELEASED": "Given back unused.",
+            "EXPIRED": "Its time is over: it holds nothing.",
+        },
+    ),
+    (
         usage.UsageVerdict,
         {
             "DUPLICATE": "Counted before: nothing was added.",
@@ -113,6 +134,7 @@ BillingReason = invoice.BillingReason
 BillingTiming = plan.BillingTiming
 CancelTiming = subscription.CancelTiming
 Enforcement = plan.Enforcement
+EntitlementReason = entitlement.EntitlementReason
 FeatureType = plan.FeatureType
 Interval = period.Interval
 InvoiceStatus = invoice.InvoiceStatus
@@ -124,6 +146,7 @@ PaymentState = invoice.PaymentState
 PlanStatus = plan.PlanStatus
 PricingModel = price.PricingModel
 ProrationBehavior = subscription.ProrationBehavior
+ReservationStatus = reservation.ReservationStatus
 SubscriptionStatus = subscription.SubscriptionStatus
 UsageVerdict = usage.UsageVerdict
 UsageWindow = usage.UsageWindow

@@ -5,17 +5,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from app.domain.errors import CurrencyMismatch, Invalid, NotFound
+from app.domain.errors import CurrencyMismatch, Invalid
 from app.domain.subscription import check_quantity, subscribed
 from app.domain.text import metadata
 from app.store.audit import record, record_all
 from app.store.billing import bill_due
-from app.store.customer import load_customer, load_default_customer
+from app.store.customer import find_customer
 from app.store.plan import load_domain_plan, load_plan_to_subscribe
 from app.store.query import new_id
 from app.store.subscription import insert_subscription
-from app.store.tables import Customer
-from app.store.tenancy import TenantDatabase, WriteTransaction
+from app.store.tenancy import TenantDatabase
 
 FURTHEST = timedelta(days=5 * 366)
 
@@ -41,7 +40,7 @@ async def create_subscription(db: TenantDatabase, new: NewSubscription) -> tuple
     """
     check_quantity(new.quantity)
     async with db.write() as tx:
-        customer = await _customer(tx, new.customer_id)
+        customer = await find_customer(tx, new.customer_id)
         plan = await load_plan_to_subscribe(tx, new.plan_key, new.plan_version)
         if plan.currency != customer.currency:
             raise CurrencyMismatch(
@@ -68,12 +67,3 @@ async def create_subscription(db: TenantDatabase, new: NewSubscription) -> tuple
         invoices = await bill_due(tx, [subscription], tx.now) if start == tx.now else []
         await record_all(tx, "invoice.finalize", {final.id: {"number": final.number} for final in invoices})
         return subscription.id, invoices[-1].id if invoices else None
-
-
-async def _customer(tx: WriteTransaction, customer_id: UUID | None) -> Customer:
-    if customer_id is None:
-        return await load_default_customer(tx)
-    customer = await load_customer(tx, customer_id)
-    if customer is None:
-        raise NotFound("No customer has this id.", "customerId")
-    return customer

@@ -11,6 +11,7 @@ from app.store.tables.ledger import Account, Ledger, LedgerEntry, LedgerTransact
 from app.store.tables.meter import Meter
 from app.store.tables.organization import Organization
 from app.store.tables.plan import Plan, PlanFeature
+from app.store.tables.reservation import QuotaCounter, Reservation
 from app.store.tables.subscription import Subscription, SubscriptionPause, SubscriptionPhase
 from app.store.tables.usage import (
     UnmatchedUsageEvent,
@@ -39,6 +40,8 @@ __all__ = [
     "Organization",
     "Plan",
     "PlanFeature",
+    "QuotaCounter",
+    "Reservation",
     "Subscription",
     "SubscriptionPause",
     "SubscriptionPhase",
