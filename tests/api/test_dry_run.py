@@ -22,6 +22,7 @@ from tests.operations.steps import (
     instant,
     meter,
     plan,
+    reserved,
     send,
     soft_quota,
     subscription,
@@ -44,6 +45,7 @@ class World:
     draft: str
     line: str
     finalized: str
+    held: str
 
 
 Inputs = Callable[[World], dict[str, Any]]
@@ -83,6 +85,9 @@ INPUTS: dict[str, Inputs] = {
             {"eventId": "event-0", "meter": "calls"},
         ]
     },
+    "usageReserve": lambda _: {"feature": "calls", "quantity": "7", "ttlSeconds": 30},
+    "usageSettle": lambda w: {"reservationId": w.held, "quantity": "5", "properties": {"zone": "frob"}},
+    "usageRelease": lambda w: {"reservationId": w.held},
     "invoiceGenerate": lambda w: {"subscriptionId": w.subscription, "notes": "Danke"},
     "invoiceLineItemAdd": lambda w: {"invoiceId": w.draft, "description": "More", "unitPrice": "0.5", "quantity": "3"},
     "invoiceLineItemRemove": lambda w: {"invoiceId": w.draft, "lineItemId": w.line},
@@ -111,6 +116,9 @@ REFUSED: dict[str, Inputs] = {
     "billingRun": lambda _: {"until": "2026-05-20T00:00:01Z"},
     "testClockAdvance": lambda _: {"to": "2026-05-20T00:00:00Z"},
     "usageRecord": lambda _: {"events": [{"eventId": f"e-{n}", "meter": "calls"} for n in range(1001)]},
+    "usageReserve": lambda _: {"feature": "calls", "quantity": "7", "ttlSeconds": 0},
+    "usageSettle": lambda w: {"reservationId": w.held, "quantity": "-5"},
+    "usageRelease": lambda w: {"reservationId": w.subscription},
     "invoiceGenerate": lambda w: {"subscriptionId": w.subscription, "customerId": w.customer},
     "invoiceLineItemAdd": lambda w: {"invoiceId": w.finalized, "description": "More", "unitPrice": "1"},
     "invoiceLineItemRemove": lambda w: {"invoiceId": w.finalized, "lineItemId": w.line},
@@ -155,6 +163,7 @@ async def world(founder: Founder) -> World:
         draft_id,
         line_id,
         await finalized(tester, 777),
+        await reserved(tester, "6", ttlSeconds=86_400),
     )
 
 

@@ -405,6 +405,12 @@ async def organization_ids(records: Records) -> list[UUID]:
     return [parsed(records.organization)[1], parsed(records.child)[1]]
 
 
+async def reservation_ids(records: Records) -> list[UUID]:
+    hold = {"feature": records.feature_key, "customerId": records.customer, "quantity": "1"}
+    made = [await records.owner.change("usageReserve", hold, "reservation { id }") for _ in range(2)]
+    return [parsed(id_)[1] for id_ in (records.reservation, *(each["reservation"]["id"] for each in made))]
+
+
 LOADERS: dict[type[TenantLoader[Any, Any]], tuple[Keys, tuple[Any, ...]]] = {
     # Each loader, its keys, and the variant of it.
     BalancesLoader: (ids_of("customers"), (None, None)),
@@ -420,7 +426,7 @@ LOADERS: dict[type[TenantLoader[Any, Any]], tuple[Keys, tuple[Any, ...]]] = {
     OrganizationLoader: (organization_ids, ()),
     PlanFeaturesLoader: (ids_of("plans"), ()),
     PlanLoader: (ids_of("plans"), ()),
-    ReservationLoader: (ids_of("reservations"), ()),
+    ReservationLoader: (reservation_ids, ()),
     SubscriptionLoader: (ids_of("subscriptions"), ()),
     UpcomingBillLoader: (ids_of("subscriptions"), ()),
     UsageEventLoader: (ids_of("usageEvents"), ()),
