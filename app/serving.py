@@ -91,4 +91,6 @@ def _options(host: str, port: int) -> dict[str, Any]:
         "server_header": False,
         "timeout_graceful_shutdown": DRAIN_SECONDS,
         "timeout_keep_alive": 75,
+        # One that is still being started on a busy machine does not answer yet; it is not hung.
+        "timeout_worker_healthcheck": 30,
     }

@@ -1,4 +1,4 @@
-"""tallygate organization export | import: an organization as a file."""
+"""tallygate organization export | import | erase-customer: an organization as a file, and a person forgotten."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
+from rich.markup import escape
 
 from app.cli.organizations import wanted_organizations
 from app.cli.terminal import console, fail, settings_of_environment, with_sentences
@@ -13,7 +14,9 @@ from app.cli.terminal import console, fail, settings_of_environment, with_senten
 if TYPE_CHECKING:
     from app.worker import WorkerDatabase
 
-organization = typer.Typer(name="organization", help="Carry organizations elsewhere.", no_args_is_help=True)
+organization = typer.Typer(
+    name="organization", help="Carry organizations elsewhere, and forget people.", no_args_is_help=True
+)
 
 DAY_MS: Final = 86_400_000
 """How long a statement may take: a commit checks every posting that came in."""
@@ -77,6 +80,29 @@ def import_(
             fail(f"{file} cannot be imported: the database refuses what is in it. {error}")
         print(type_id(ORGANIZATION, made))
 
+    _with_database(run)
+
+
+@organization.command("erase-customer")
+def erase_customer(
+    organization: Organization,
+    customer: Annotated[str, typer.Argument(metavar="CUSTOMER", help="The customer: cus_...")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask: it cannot be undone.")] = False,
+) -> None:
+    """Forget who a customer is, as tallygate_worker, and leave the books as they are. It cannot be undone."""
+
+    async def run(database: "WorkerDatabase") -> None:
+        from app.api.ids import CUSTOMER, uuid_of  # noqa: PLC0415
+        from app.operations.customer.erase import erase_customer as erase  # noqa: PLC0415
+        from app.store.tenant import Actor  # noqa: PLC0415
+
+        (id_,) = await wanted_organizations(database, organization, live=False)
+        actor = Actor("SYSTEM", "tallygate organization erase-customer", "customer.erase")
+        await erase(database.tenants.tenant(id_, actor), uuid_of(CUSTOMER, customer))
+        console.print(f"{escape(customer)} is erased.", highlight=False)
+
+    if not yes:
+        typer.confirm(f"Erase who {customer} is? It cannot be undone", abort=True)
     _with_database(run)
 
 

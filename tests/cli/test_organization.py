@@ -40,6 +40,7 @@ def test_one_goes_out_and_comes_in_elsewhere(
     ("options", "sentence"),
     [
         (("export", "org_01h455vb4pex5vsknk084sn02q", "--output", "x.zip"), "No organization has the id org_01h4"),
+        (("erase-customer", "org_01h455vb4pex5vsknk084sn02q", "x", "--yes"), "No organization has the id org_01h4"),
         (("import", __file__), "cannot be imported"),
         (("import", __file__, "--as-root", "--parent", "org_01h455vb4pex5vsknk084sn02q"), "Say one"),
     ],
@@ -50,3 +51,12 @@ def test_it_says_what_is_wrong(worker_url: str, options: tuple[str, ...], senten
     assert done.exit_code == 1
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_customer_is_erased_where_it_is_confirmed(worker_url: str, organization: str) -> None:
+    """Else nothing is done; and of one who is not there that is said."""
+    erase = ("organization", "erase-customer", organization, "cus_01h455vb4pex5vsknk084sn02q")
+    asked = run(*erase, DATABASE_URL=worker_url)
+    assert (asked.exit_code, "cannot be undone" in asked.output) == (1, True)
+    done = run(*erase, "--yes", DATABASE_URL=worker_url)
+    assert (done.exit_code, "No customer has this id" in done.stderr) == (1, True)
