@@ -33,6 +33,7 @@ _CUSTOMERS: Final = frozenset(
         "usage:reserve",
         "usage:settle",
         "usage:release",
+        "usage:correct",
     }
 )
 _INVOICES: Final = frozenset(

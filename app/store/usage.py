@@ -20,6 +20,12 @@ events = Relation(UsageEvent)
 UsageEventRow = events.row
 
 _BY_ID: Final = events.where(events.c.id == any_of("ids"))
+_IS_WAITING: Final = Query(
+    """
+    select exists (select from unmatched_usage_events
+                   where organization_id = :organization_id and source = :source and event_id = :event_id)
+    """
+)
 _IDENTIFIED: Final = Query(
     """
     select id from usage_identities
@@ -152,6 +158,9 @@ CARRIER: Final = f"""
 """  # noqa: S608 - made of constants
 """The customer's first subscription that was on a plan with the meter at an instant."""
 
+_CARRIER_OF: Final = Query(
+    CARRIER.format(customer_id=":customer_id", meter_id=":meter_id", occurred_at=":occurred_at ::timestamptz")
+)
 _CARRIERS: Final = Query(
     f"""
     select s.id, s.customer_id, f.meter_id, p.starts_at, least(p.ends_at, s.cancel_at)
@@ -205,6 +214,13 @@ async def load_carriers(tx: Transaction, customer_ids: Iterable[UUID], meter_ids
     return await tx.fetch(_CARRIERS, customer_ids=list(customer_ids), meter_ids=list(meter_ids))
 
 
+async def find_carrier(tx: Transaction, event: UsageEvent) -> UUID | None:
+    """The subscription that counts an event which none carried when it came: the first made since that covers it."""
+    return await tx.fetch_value(
+        _CARRIER_OF, customer_id=event.customer_id, meter_id=event.meter_id, occurred_at=event.occurred_at
+    )
+
+
 async def load_events(tx: Transaction, ids: Sequence[UUID]) -> list[UsageEvent]:
     """The events with those ids."""
     return await tx.fetch(_BY_ID, ids=list(ids))
@@ -214,3 +230,8 @@ async def load_event_of(tx: Transaction, source: str, event_id: str) -> UsageEve
     """The event that a source knows by that id; None where there is none, or it waits in the inbox."""
     id_ = await tx.fetch_value(_IDENTIFIED, source=source, event_id=event_id)
     return None if id_ is None else await tx.fetch_row(_BY_ID, ids=[id_])
+
+
+async def is_waiting(tx: Transaction, source: str, event_id: str) -> bool:
+    """Whether the event that a source knows by that id waits in the inbox."""
+    return await tx.fetch_value(_IS_WAITING, source=source, event_id=event_id)

@@ -47,7 +47,7 @@ from app.api.loaders.organization import OrganizationLoader
 from app.api.loaders.plan import PlanFeaturesLoader, PlanLoader
 from app.api.loaders.reservation import ReservationLoader
 from app.api.loaders.subscription import CurrentPeriodLoader, LifeLoader, SubscriptionLoader, UpcomingBillLoader
-from app.api.loaders.usage_event import UsageEventLoader
+from app.api.loaders.usage_event import CorrectionsLoader, UsageEventLoader
 from app.api.permission import Reads, Writes
 from app.api.queries.node import NODES
 from app.api.schema import Mutation, Query, schema
@@ -414,6 +414,7 @@ async def reservation_ids(records: Records) -> list[UUID]:
 LOADERS: dict[type[TenantLoader[Any, Any]], tuple[Keys, tuple[Any, ...]]] = {
     # Each loader, its keys, and the variant of it.
     BalancesLoader: (ids_of("customers"), (None, None)),
+    CorrectionsLoader: (ids_of("usageEvents"), ()),
     CurrentPeriodLoader: (ids_of("subscriptions"), ()),
     CustomerLoader: (ids_of("customers"), ()),
     InvoiceLoader: (ids_of("invoices"), ()),

@@ -174,6 +174,9 @@ FIELDS: dict[str, list[Arguments]] = {
     "Mutation.usageRelease": [lambda own: {"reservationId": own.reservation}],
     "Mutation.usageReserve": [lambda own: {"feature": own.feature_key, "customerId": own.customer, "quantity": "1"}],
     "Mutation.usageSettle": [lambda own: {"reservationId": own.reservation, "quantity": "1"}],
+    "Mutation.usageCorrect": [
+        lambda own: {"eventId": own.event_id, "source": own.source, "quantity": "3", "reason": "Retry"}
+    ],
     "Mutation.usageRecord": [
         lambda own: {"events": [{"eventId": own.event_id, "source": own.source, "meter": "anything"}]},
         lambda own: {"events": [{"eventId": fresh(), "meter": own.meter_key, "customerId": own.customer}]},
@@ -203,6 +206,8 @@ KEYS = {
     "SubscriptionChangePlanInput.planKey",
     "SubscriptionCreateInput.planKey",
     "SubscriptionFilter.planKey",
+    "UsageCorrectInput.eventId",
+    "UsageCorrectInput.source",
     "UsageEventFilter.meter",
     "UsageReserveInput.feature",
 }
@@ -254,6 +259,7 @@ TEXTS = {
     "Query.usage.groupBy",
     "Subscription.usage.groupBy",
     "SubscriptionCancelInput.reason",
+    "UsageCorrectInput.reason",
 }
 
 # An idempotency key is its principal's own: `tests/api/test_idempotency.py` shows that two organizations may share one.

@@ -1,4 +1,4 @@
-"""usageRecord."""
+"""usageRecord, usageCorrect."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -7,12 +7,17 @@ from typing import Annotated
 import strawberry
 
 from app.api.ids import CUSTOMER, SUBSCRIPTION, optional_uuid_of
-from app.api.mutations.payload import Payload, Rehearsable, left_out
+from app.api.loaders.invoice import InvoiceLoader
+from app.api.loaders.usage_event import UsageEventLoader
+from app.api.mutations.payload import Change, Payload, Rehearsable, left_out, result
 from app.api.permission import Writes
 from app.api.scalars import Properties
 from app.api.tenancy import Info
 from app.api.types.enums import UsageVerdict
 from app.api.types.input import given
+from app.api.types.invoice import Invoice
+from app.api.types.usage import UsageEvent
+from app.operations.usage.correct import Correction, correct_usage
 from app.operations.usage.record import NewEvent, record_usage
 
 
@@ -73,6 +78,28 @@ class UsageRecordPayload(Payload):
         return [result for result in found if all or result.verdict is not UsageVerdict.ACCEPTED]
 
 
+@strawberry.input(description="Which event, and what it counts for from now on.")
+class UsageCorrectInput(Change):
+    """A correction."""
+
+    source: str = strawberry.field(default="api", description="Who sent it.")
+    event_id: str = strawberry.field(description="The sender's id of it.")
+    quantity: Decimal = strawberry.field(description="In the meter's units; 0 takes the event back.")
+    reason: str = strawberry.field(description="Why; it stays beside the event.")
+
+
+@strawberry.type(description="What came of a correction.")
+class UsageCorrectPayload(Payload):
+    """A corrected event, or why not."""
+
+    event: UsageEvent | None = result("The event, as it was sent, with its corrections.")
+    adjustment: Invoice | None = result(
+        "Where the event's period is invoiced and an amount differs: the ADJUSTMENT that books the difference to that"
+        " period. It is a DRAFT, gathers what is corrected until the next billing run, and is finalized by that; null"
+        " to those who may not see drafts."
+    )
+
+
 @strawberry.type
 class UsageMutations:
     """What can be done to usage."""
@@ -94,6 +121,26 @@ class UsageMutations:
                 UsageEventResult(index=index, event_id=event.event_id, verdict=result.verdict, message=result.message)
                 for index, (event, result) in enumerate(zip(input.events, results, strict=True))
             ],
+        )
+
+    @strawberry.mutation(
+        extensions=[Writes("usage:correct")],
+        description=(
+            "Takes an event back, or gives it another quantity. The original stays, with its correction beside it;"
+            " whatever counted it counts anew, an invoiced period by an adjustment."
+        ),
+    )
+    async def usage_correct(self, info: Info, input: UsageCorrectInput) -> UsageCorrectPayload:
+        """Correct an event."""
+        correction = Correction(
+            source=input.source, event_id=input.event_id, quantity=input.quantity, reason=input.reason
+        )
+        corrected = await correct_usage(info.context.db, correction)
+        loaders = info.context.loaders
+        adjustment_id = corrected.adjustment_id
+        return UsageCorrectPayload(
+            event=await loaders.get(UsageEventLoader).load(corrected.event_id),
+            adjustment=None if adjustment_id is None else await loaders.get(InvoiceLoader).load(adjustment_id),
         )
 
 

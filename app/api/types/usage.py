@@ -14,6 +14,7 @@ from app.api.loaders.customer import CustomerLoader
 from app.api.loaders.loader import loaded
 from app.api.loaders.meter import MeterByKeyLoader, MeterLoader
 from app.api.loaders.subscription import SubscriptionLoader
+from app.api.loaders.usage_event import CorrectionsLoader
 from app.api.scalars import Properties
 from app.api.tenancy import Info
 from app.api.types.enums import UsageWindow
@@ -27,10 +28,20 @@ from app.domain.period import Period as DomainPeriod
 from app.domain.usage import bucket_periods
 from app.store.quantity import SeriesRequest, load_buckets, load_total
 from app.store.subscription import load_clock
+from app.store.tables import UsageEvent as Row
 from app.store.usage import UsageEventRow
 
 BUCKETS_MAX: Final = 5_000
 GROUP_BY_MAX: Final = 5
+
+
+@strawberry.type(description="What an event counts for since it was corrected.")
+class UsageCorrection:
+    """A correction; its values are the store's rows."""
+
+    quantity: Decimal = strawberry.field(description="In place of the event's own; 0 takes it back.")
+    reason: str = strawberry.field(description="Why, as who corrected it said.")
+    created_at: datetime = strawberry.field(description="When it was corrected.")
 
 
 @strawberry.type(description="One measured fact.")
@@ -48,7 +59,10 @@ class UsageEvent(Node, OrganizationOwned):
         description="The sender's id of the event; unique with source in its organization."
     )
     source: str = strawberry.field(description="Who sent it.")
-    quantity: Decimal = strawberry.field(description="How much, in the meter's units.")
+    quantity: Decimal = strawberry.field(description="How much, in the meter's units, as it was sent.")
+    corrections: list[UsageCorrection] = loaded(
+        CorrectionsLoader, "id", "What corrected it, the oldest first; the newest counts."
+    )
     properties: Properties = strawberry.field(description="What else was measured.")
     occurred_at: datetime = strawberry.field(description="When it happened.")
     recorded_at: datetime = strawberry.field(description="When it came in.")
@@ -57,6 +71,12 @@ class UsageEvent(Node, OrganizationOwned):
     def is_type_of(cls, value: Any, _info: Any) -> bool:
         """Whether a value is a usage event's row."""
         return isinstance(value, UsageEventRow)
+
+    @strawberry.field(description="What it counts for: its newest correction's quantity, or its own; 0 is taken back.")
+    async def effective_quantity(event: strawberry.Parent[Row], info: Info) -> Decimal:
+        """The quantity that counts."""
+        corrections = await info.context.loaders.get(CorrectionsLoader).load(event.id)
+        return corrections[-1].quantity if corrections else event.quantity
 
 
 @strawberry.type(description="A part of a series.")
