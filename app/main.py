@@ -7,7 +7,12 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Route
 
-from app.api.authentication import Authenticator
+from app.api.authentication import Authenticator, People
+from app.api.credential.api_key import ApiKeys
+from app.api.credential.key_set import KeySet
+from app.api.credential.last_use import LastUse
+from app.api.credential.member import Memberships
+from app.api.credential.token import Provider, Tokens
 from app.api.door import ApiDoor
 from app.api.endpoint import GraphQLEndpoint
 from app.api.graphiql import DemoKey, graphiql_page, graphiql_routes
@@ -43,6 +48,15 @@ def listener(settings: Settings) -> Listener:
     return Listener((settings.listener_database_url or settings.database_url).get_secret_value())
 
 
+def people(settings: Settings, system: SystemDatabase, ear: Listener) -> People | None:
+    """How people sign in; None where no identity provider is set."""
+    provider = settings.identity_provider
+    if provider is None:
+        return None
+    believed = Provider(*provider)
+    return People(Tokens(believed, KeySet(believed.jwks_url, believed.algorithms)), Memberships(system, ear))
+
+
 def application(settings: Settings, demo_keys: Sequence[DemoKey] = (), watch: Watch | None = None) -> Starlette:
     """The ASGI application. It refuses to start where the wall does not stand (UnsafeDatabase)."""
     watch = watch or Watch(settings, "tallygate")
@@ -53,15 +67,12 @@ def application(settings: Settings, demo_keys: Sequence[DemoKey] = (), watch: Wa
     herald = Herald(ear, memory.heard)
     system = SystemDatabase(pool)
     database = Database(pool, herald.committed)
-    authenticator = Authenticator(system, settings.api_key_pepper.get_secret_value())
-    endpoint = GraphQLEndpoint(
-        settings,
-        database,
-        authenticator,
-        graphiql_page(demo_keys) if settings.graphiql else None,
-        memory,
-        watch.of_requests(),
-    )
+    last_use = LastUse(database)
+    keys = ApiKeys(system, settings.api_key_pepper.get_secret_value(), ear, last_use)
+    members = people(settings, system, ear)
+    authenticator = Authenticator(database, system, keys, members)
+    page = graphiql_page(demo_keys) if settings.graphiql else None
+    endpoint = GraphQLEndpoint(settings, database, authenticator, page, memory, watch.of_requests())
 
     usage_endpoint = UsageEndpoint(settings, ApiDoor(database, authenticator))
 
@@ -71,9 +82,11 @@ def application(settings: Settings, demo_keys: Sequence[DemoKey] = (), watch: Wa
         try:
             await system.check_wall(head_revision())
             await ear.open()
-            async with watch.running(pool), herald.carrying():
+            async with watch.running(pool), herald.carrying(), last_use.written():
                 yield
         finally:
+            if members is not None:
+                await members.tokens.close()
             await ear.close()
             await pool.close()
 

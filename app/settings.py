@@ -1,12 +1,26 @@
 """Everything that can be set from outside, read once at start and passed in. `docs/configuration.md` lists it."""
 
 import ipaddress
-from typing import Annotated, Final
+from typing import Annotated, Final, NamedTuple, Self
+from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 SECRET_LENGTH_MIN: Final = 32
+
+
+ALGORITHMS: Final = ("RS256", "ES256", "EdDSA")
+"""How tokens may be signed: asymmetrically, so that whoever checks one could not have made it."""
+
+
+class IdentityProvider(NamedTuple):
+    """Whose tokens are believed, for whom, by which keys."""
+
+    issuer: str
+    audience: str
+    jwks_url: str
+    algorithms: frozenset[str]
 
 
 def an_address(value: str) -> str:
@@ -112,6 +126,41 @@ class Settings(ProcessSettings):
         default=True, description="Whether queries are answered by their plan; graphql-core answers them where not."
     )
     graphiql: bool = Field(default=True, description="Whether GraphiQL is served at /graphql.")
+
+    oidc_issuer: str | None = Field(default=None, description="Whose tokens let members in: their `iss`, exactly.")
+    oidc_audience: str | None = Field(default=None, description="For whom they must be made: their `aud`.")
+    oidc_jwks_url: str | None = Field(default=None, description="Where the issuer publishes its keys.")
+    oidc_algorithms: str = Field(default=",".join(ALGORITHMS), description="How tokens may be signed.")
+
+    @property
+    def identity_provider(self) -> IdentityProvider | None:
+        """The OpenID Connect provider whose tokens are believed, if one is set."""
+        if self.oidc_issuer is None or self.oidc_audience is None or self.oidc_jwks_url is None:
+            return None
+        algorithms = frozenset(self.oidc_algorithms.split(","))
+        return IdentityProvider(self.oidc_issuer, self.oidc_audience, self.oidc_jwks_url, algorithms)
+
+    @model_validator(mode="after")
+    def _all_of_a_provider(self) -> Self:
+        given = [bool(part) for part in (self.oidc_issuer, self.oidc_audience, self.oidc_jwks_url)]
+        if any(given) and not all(given):
+            raise ValueError("oidc_issuer, oidc_audience and oidc_jwks_url go together: give all three, or none")
+        return self
+
+    @field_validator("oidc_jwks_url")
+    @classmethod
+    def _over_tls(cls, value: str | None) -> str | None:
+        parts = urlsplit(value or "https://nowhere")
+        if not parts.hostname or (parts.scheme != "https" and parts.hostname not in ("127.0.0.1", "::1", "localhost")):
+            raise ValueError("give an https address")
+        return value
+
+    @field_validator("oidc_algorithms")
+    @classmethod
+    def _asymmetric(cls, value: str) -> str:
+        if not set(value.split(",")) <= set(ALGORITHMS):
+            raise ValueError(f"give one or more of {','.join(ALGORITHMS)}")
+        return value
 
     @field_validator("api_key_pepper", "cursor_secret")
     @classmethod

@@ -1,52 +1,112 @@
 """From a request's headers to its tenant: who asks, and inside which organization."""
 
+from collections import OrderedDict
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
+from uuid import UUID
 
-from app.api.errors import Forbidden, Unauthenticated
+from app.api.credential.api_key import ApiKeys
+from app.api.credential.member import Memberships
+from app.api.credential.principal import Principal
+from app.api.credential.token import Tokens, looks_like_token
+from app.api.denial import Denial, actor_of, record_denials
+from app.api.errors import BadUserInput, Forbidden, Unauthenticated
 from app.api.ids import NOBODY, ORGANIZATION, uuid_of
-from app.api.tenancy import Principal, Tenant
-from app.domain.credential import is_same, prefix_of, secret_hash
-from app.domain.role import Role
+from app.api.tenancy import Tenant
+from app.domain.credential import prefix_of
 from app.store.system import SystemDatabase
+from app.store.tenancy import Database
 
 _SCHEME: Final = "bearer "
 _HINT: Final = "Send an API key: `Authorization: Bearer tg_live_...`."
+_ENTER: Final = "organization:enter"
+_REFUSED: Final = "This credential may not enter the organization in X-Organization-ID."
+
+PATHS_MAX: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """How people are let in: whose token it is, and where that one is a member."""
+
+    tokens: Tokens
+    memberships: Memberships
 
 
 class Authenticator:
-    """Proves credentials. A key is found by its prefix and compared, as an HMAC, in constant time."""
+    """Proves credentials and finds the organization that each may act in; the client never chooses it freely (M21)."""
 
-    def __init__(self, system: SystemDatabase, pepper: str) -> None:
+    def __init__(self, database: Database, system: SystemDatabase, keys: ApiKeys, people: People | None) -> None:
+        """`people` is None where no identity provider is set."""
+        self._database = database
         self._system = system
-        self._pepper = pepper
+        self._keys = keys
+        self._people = people
+        self._under: OrderedDict[tuple[UUID, UUID], None] = OrderedDict()
 
-    async def tenant(self, headers: Mapping[str, str]) -> Tenant:
-        """The tenant of a request. Raises Unauthenticated, Forbidden for an organization that may not be entered.
+    async def tenant(self, headers: Mapping[str, str], request_id: str) -> Tenant:
+        """The tenant of a request. Raises Unauthenticated, BadUserInput, and Forbidden, which is audited.
 
         Without `X-Organization-ID` the credential's own organization is active. The header only narrows: it may name
-        that one, or a descendant where the role allows; a client never chooses its tenant (M21).
+        that one, or a descendant where the role allows.
         """
-        principal = await self._principal(headers.get("authorization"))
-        wanted = headers.get("x-organization-id")
-        if wanted is None:
-            return Tenant(principal.home, principal)
-        organization_id = uuid_of(ORGANIZATION, wanted)
-        if organization_id != principal.home:
-            may_enter = "organization:enter" in principal.scopes and organization_id != NOBODY
-            if not (may_enter and await self._system.is_under(principal.home, organization_id)):
-                raise Forbidden("This credential may not enter the organization in X-Organization-ID.")
-        return Tenant(organization_id, principal)
-
-    async def _principal(self, authorization: str | None) -> Principal:
+        authorization = headers.get("authorization")
         if authorization is None:
             raise Unauthenticated(f"This needs a credential. {_HINT}")
         secret = authorization[len(_SCHEME) :].strip() if authorization.lower().startswith(_SCHEME) else ""
+        named = headers.get("x-organization-id")
+        wanted = None if named is None else uuid_of(ORGANIZATION, named)
         prefix = prefix_of(secret)
-        if prefix is None:
-            raise Unauthenticated(f"The Authorization header holds no API key. {_HINT}")
-        given = secret_hash(secret, self._pepper)
-        for key in await self._system.find_api_keys(prefix):
-            if is_same(given, key.secret_hash):
-                return Principal("API_KEY", key.id, key.name, Role(key.role), key.organization_id)
-        raise Unauthenticated("This API key is not known, or not in force any more.")
+        if prefix is not None:
+            return await self._key_holder(secret, prefix, wanted, request_id)
+        if self._people is not None and looks_like_token(secret):
+            subject = await self._people.tokens.subject(secret)
+            return await self._member(self._people.memberships, subject, wanted, request_id)
+        raise Unauthenticated(f"The Authorization header holds no API key. {_HINT}")
+
+    async def _key_holder(self, secret: str, prefix: str, wanted: UUID | None, request_id: str) -> Tenant:
+        principal = await self._keys.principal(secret, prefix)
+        if principal is None:
+            raise Unauthenticated("This API key is not known, or not in force any more.")
+        if wanted is None or wanted == principal.home:
+            return Tenant(principal.home, principal)
+        if _ENTER in principal.scopes and await self._is_under(principal.home, wanted):
+            return Tenant(wanted, principal)
+        raise await self._kept_out(principal, request_id)
+
+    async def _member(self, memberships: Memberships, subject: str, wanted: UUID | None, request_id: str) -> Tenant:
+        found = await memberships.of(subject, wanted)
+        if wanted is not None:
+            for principal, above in found:
+                if above == 0 or _ENTER in principal.scopes:
+                    return Tenant(wanted, principal)
+            known = found or await memberships.of(subject, None)
+            if known:
+                raise await self._kept_out(known[0][0], request_id)
+            raise Forbidden(_REFUSED)
+        if not found:
+            raise Forbidden("You are a member of no organization here: have an owner or admin add you.")
+        if len(found) > 1:
+            raise BadUserInput("You are a member of several organizations: name one in X-Organization-ID.")
+        principal, _ = found[0]
+        return Tenant(principal.home, principal)
+
+    async def _kept_out(self, principal: Principal, request_id: str) -> Forbidden:
+        """The denial, once it is in the audit records of the organization that the principal is of."""
+        role = principal.role
+        denial = Denial("organization.enter", f"the role {role} may not enter what X-Organization-ID names")
+        await record_denials(self._database.tenant(principal.home, actor_of(principal, request_id)), [denial])
+        return Forbidden(_REFUSED)
+
+    async def _is_under(self, home: UUID, wanted: UUID) -> bool:
+        """Whether an organization lies below another: what did once does for ever, since no parent ever changes."""
+        if (home, wanted) in self._under:
+            self._under.move_to_end((home, wanted))
+            return True
+        if wanted == NOBODY or not await self._system.is_under(home, wanted):
+            return False
+        self._under[home, wanted] = None
+        if len(self._under) > PATHS_MAX:
+            self._under.popitem(last=False)
+        return True

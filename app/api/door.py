@@ -9,9 +9,9 @@ import structlog
 
 from app.api import errors
 from app.api.authentication import Authenticator
+from app.api.denial import Denial, actor_of, record_denials
 from app.api.errors import ErrorCode, Forbidden
 from app.api.ids import CUSTOMER, ORGANIZATION, SUBSCRIPTION, type_id, uuid_of
-from app.api.tenancy import actor_of, audit_denials
 from app.store.tenancy import Database, TenantDatabase
 
 log = structlog.get_logger(__name__)
@@ -37,13 +37,17 @@ class ApiDoor:
         self._authenticator = authenticator
 
     async def enter(self, headers: Mapping[str, str], request_id: str, scope: str) -> TenantDatabase:
-        """The database as the caller's active organization sees it. Raises Unauthenticated, Forbidden; Unavailable."""
-        tenant = await self._authenticator.tenant(headers)
+        """The database as the caller's active organization sees it. For those who change something.
+
+        Raises Unauthenticated, Forbidden, InvalidState, Unavailable.
+        """
+        tenant = await self._authenticator.tenant(headers, request_id)
         structlog.contextvars.bind_contextvars(organization_id=type_id(ORGANIZATION, tenant.organization_id))
         db = self._database.tenant(tenant.organization_id, actor_of(tenant.principal, request_id))
         if not tenant.may(scope):
-            await audit_denials(db, [scope])
+            await record_denials(db, [Denial.of_scope(scope)])
             raise Forbidden(f"The role {tenant.principal.role} does not hold {scope}.")
+        tenant.principal.check_may_change()
         return db
 
     def refusal(self, error: Exception, request_id: str) -> tuple[int, Mapping[str, str], Mapping[str, Any]]:

@@ -17,7 +17,7 @@ from strawberry.types.graphql import OperationType as StrawberryOperationType
 
 from app.api import errors
 from app.api.authentication import Authenticator
-from app.api.errors import ApiError, BadUserInput, ErrorCode, Forbidden
+from app.api.errors import ApiError, BadUserInput, ErrorCode, Forbidden, Overloaded
 from app.api.graphiql import CONTENT_SECURITY_POLICY
 from app.api.ids import ORGANIZATION, type_id
 from app.api.limits import (
@@ -110,7 +110,7 @@ class GraphQLEndpoint:
             return _refusal(error, request_id, media_type)
         except Unavailable as error:
             self._tell(seen, ErrorCode.OVERLOADED, started)
-            return _refusal(_Overloaded(errors.code_and_message(error)[1]), request_id, media_type)
+            return _refusal(Overloaded(errors.code_and_message(error)[1]), request_id, media_type)
         except Exception:
             self._tell(seen, ErrorCode.INTERNAL, started)
             raise
@@ -133,7 +133,7 @@ class GraphQLEndpoint:
                 observer.answered(seen, told, time.perf_counter() - started)
 
     async def _answer(self, request: Request, request_id: str, seen: Seen) -> Answer:
-        tenant = seen.tenant = await self._authenticator.tenant(request.headers)
+        tenant = seen.tenant = await self._authenticator.tenant(request.headers, request_id)
         for observer in self._observers:
             observer.entered(tenant)
         structlog.contextvars.bind_contextvars(organization_id=type_id(ORGANIZATION, tenant.organization_id))
@@ -159,6 +159,7 @@ class GraphQLEndpoint:
             database=self._database,
             entitlements=self._entitlements,
             cursor_secret=self._settings.cursor_secret.get_secret_value(),
+            api_key_pepper=self._settings.api_key_pepper.get_secret_value(),
             document=given.query,
             idempotency_header=request.headers.get("idempotency-key"),
             given_tenant=tenant,
@@ -176,7 +177,7 @@ class GraphQLEndpoint:
                     allowed_operation_types=_READS if read_only else _ALL,
                 )
         except TimeoutError as error:
-            raise _Overloaded("The operation took too long: ask for less at a time.") from error
+            raise Overloaded("The operation took too long: ask for less at a time.") from error
         except InvalidOperationTypeError as error:
             if error.operation_type is StrawberryOperationType.MUTATION:
                 raise _OnlyPost("Send a mutation by POST.") from error
@@ -189,10 +190,6 @@ class GraphQLEndpoint:
         return HTMLResponse(
             page, headers={"content-security-policy": CONTENT_SECURITY_POLICY, "cache-control": "no-store"}
         )
-
-
-class _Overloaded(ApiError):
-    code = ErrorCode.OVERLOADED
 
 
 class _OnlyPost(BadUserInput):

@@ -63,6 +63,12 @@ class TooComplex(ApiError):
     code = ErrorCode.QUERY_TOO_COMPLEX
 
 
+class Overloaded(ApiError):
+    """Something that this needs does not answer in time: the same request may succeed later."""
+
+    code = ErrorCode.OVERLOADED
+
+
 class TenantRequired(ApiError):
     """A field was asked to run outside any organization."""
 

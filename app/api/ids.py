@@ -16,6 +16,8 @@ RESERVATION: Final = "rsv"
 INVOICE: Final = "inv"
 INVOICE_LINE_ITEM: Final = "ili"
 LEDGER_ENTRY: Final = "led"
+API_KEY: Final = "key"
+MEMBER: Final = "mbr"
 
 NOBODY: Final = UUID(int=0)
 """Stands for an id that cannot be one: it is looked up like any other and never found."""

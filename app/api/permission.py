@@ -8,11 +8,12 @@ from strawberry.extensions import FieldExtension
 from strawberry.extensions.field_extension import AsyncExtensionResolver
 from strawberry.types.field import StrawberryField
 
+from app.api.denial import Denial
 from app.api.errors import Forbidden
 from app.api.idempotency import KeyInProgress, Replayed, idempotency_key, replay
 from app.api.tenancy import Context
 from app.api.types.user_error import UserError
-from app.domain.errors import Refusal
+from app.domain.errors import NotAllowed, Refusal
 from app.store.connection import TRY_AGAIN
 from app.store.idempotency import IdempotencyKey, InProgress, reserve
 from app.store.tenancy import WriteTransaction
@@ -43,8 +44,10 @@ class Writes(FieldExtension):
     rules refused or `dryRun` was asked for. A refusal becomes `userErrors`.
     """
 
-    def __init__(self, scope: str) -> None:
+    def __init__(self, scope: str, *, whatever_status: bool = False) -> None:
+        """`whatever_status`: in a suspended or archived organization too, as for taking access away."""
         self.scope = scope
+        self.whatever_status = whatever_status
 
     def apply(self, field: StrawberryField) -> None:
         """Describe the one argument that every mutation has by what it takes."""
@@ -64,13 +67,18 @@ class Writes(FieldExtension):
         key = None if context.dry_run else idempotency_key(context, info.field_name, kwargs["input"])
         for attempt in range(1, ATTEMPTS_MAX + 1):
             try:
-                tx = await context.db.hold_write()
+                if not self.whatever_status:
+                    context.tenant.principal.check_may_change()
+                tx = await context.db.hold_write(whatever_status=self.whatever_status)
                 if key is not None:
                     await _take(context, tx, key)
                 return await next_(source, info, **kwargs)
             except Refusal as refusal:
                 context.refused = context.was_refused = True
                 return cast("Any", info.return_type)(user_errors=[UserError.of(refusal)])
+            except NotAllowed as error:
+                context.denied.add(Denial(self.scope.replace(":", "."), error.message))
+                raise Forbidden(error.message) from error
             except TRY_AGAIN:
                 await context.abandon()
                 context.forget_loaded()
@@ -95,5 +103,5 @@ def require(context: Context, scope: str) -> None:
     tenant = context.tenant
     if tenant.may(scope):
         return
-    context.denied.add(scope)
+    context.denied.add(Denial.of_scope(scope))
     raise Forbidden(f"The role {tenant.principal.role} does not hold {scope}.")

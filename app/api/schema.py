@@ -13,17 +13,20 @@ from strawberry.types.graphql import OperationType
 from app.api.execution.answer import PlannedQueries
 from app.api.execution.cache import DocumentCacheExtension
 from app.api.execution.executor import SettlingExecutor
+from app.api.mutations.api_key import ApiKeyMutations
 from app.api.mutations.billing import BillingMutations
 from app.api.mutations.catalog import CatalogMutations
 from app.api.mutations.customer import CustomerMutations
 from app.api.mutations.invoice import InvoiceMutations
 from app.api.mutations.ledger import LedgerMutations
+from app.api.mutations.member import MemberMutations
 from app.api.mutations.organization import OrganizationMutations
 from app.api.mutations.reservation import ReservationMutations
 from app.api.mutations.subscription import SubscriptionMutations
 from app.api.mutations.test_clock import ClockMutations
 from app.api.mutations.usage import UsageMutations
 from app.api.queries.catalog import CatalogQueries
+from app.api.queries.credential import CredentialQueries
 from app.api.queries.customer import CustomerQueries
 from app.api.queries.entitlement import EntitlementQueries
 from app.api.queries.invoice import InvoiceQueries
@@ -34,10 +37,12 @@ from app.api.queries.subscription import SubscriptionQueries
 from app.api.queries.usage import UsageQueries
 from app.api.scalars import SCALARS
 from app.api.tenancy import Info, TenantExtension
+from app.api.types.api_key import ApiKey
 from app.api.types.customer import Customer
 from app.api.types.entitlement import Reservation
 from app.api.types.invoice import Invoice, InvoiceLineItem
 from app.api.types.ledger_entry import LedgerEntry
+from app.api.types.member import Member
 from app.api.types.meter import Meter
 from app.api.types.organization import Organization
 from app.api.types.plan import Plan
@@ -47,6 +52,7 @@ from app.api.types.usage import UsageEvent
 
 @strawberry.type(description="Everything here belongs to the active organization, and nothing else is reachable.")
 class Query(
+    CredentialQueries,
     LedgerQueries,
     InvoiceQueries,
     EntitlementQueries,
@@ -67,6 +73,8 @@ class Query(
     )
 )
 class Mutation(
+    ApiKeyMutations,
+    MemberMutations,
     BillingMutations,
     LedgerMutations,
     InvoiceMutations,
@@ -129,10 +137,12 @@ schema: Final = TallygateSchema(
     query=Query,
     mutation=Mutation,
     types=[
+        ApiKey,
         Customer,
         Invoice,
         InvoiceLineItem,
         LedgerEntry,
+        Member,
         Meter,
         Organization,
         Plan,

@@ -1,6 +1,6 @@
 """The tenant of a request: resolved before anything executes, and injected into every resolver by `Info`."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
@@ -9,39 +9,19 @@ from uuid import UUID
 
 import orjson
 import strawberry
-import structlog
 from graphql import OperationDefinitionNode
 from strawberry.extensions import SchemaExtension
 
+from app.api.credential.principal import Principal
+from app.api.denial import Denial, actor_of, record_denials
 from app.api.errors import TenantRequired
-from app.domain.errors import Refusal
-from app.domain.role import SCOPES_OF, Role
-from app.store.audit import record
-from app.store.connection import Unavailable
 from app.store.idempotency import IdempotencyKey, keep_answer
 from app.store.memory import FORGETFUL, EntitlementMemory
 from app.store.query import Columns
-from app.store.tables.audit import AuditOutcome
 from app.store.tenancy import Actor, Database, TenantDatabase
 
 if TYPE_CHECKING:
     from app.api.loaders.loader import Loaders
-
-
-@dataclass(frozen=True, slots=True)
-class Principal:
-    """Who asks, as the credential proves: `home` is the organization that the credential is of."""
-
-    kind: str
-    id: UUID
-    name: str
-    role: Role
-    home: UUID
-
-    @property
-    def scopes(self) -> frozenset[str]:
-        """What the principal's role may do."""
-        return SCOPES_OF[self.role]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +34,6 @@ class Tenant:
     def may(self, scope: str) -> bool:
         """Whether the principal's role holds the scope."""
         return scope in self.principal.scopes
-
-
-log = structlog.get_logger(__name__)
 
 
 class Planning(StrEnum):
@@ -74,6 +51,7 @@ class Context:
     request_id: str
     database: Database
     cursor_secret: str
+    api_key_pepper: str
     entitlements: EntitlementMemory = FORGETFUL
     document: str = ""
     idempotency_header: str | None = None
@@ -90,7 +68,8 @@ class Context:
     was_refused: bool = False
     document_known: Any = None
     reading: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    denied: set[str] = field(default_factory=set)
+    denied: set[Denial] = field(default_factory=set)
+    shown_once: set[str] = field(default_factory=set)
     entered: bool = field(default=False, init=False)
 
     @property
@@ -147,7 +126,8 @@ class Context:
             return
         if self.reserved_key is not None and not self.refused:
             held = self.db.held_write()
-            await keep_answer(held, self.reserved_key, orjson.dumps(answer).decode())
+            kept = without(self.shown_once, answer) if self.shown_once else answer
+            await keep_answer(held, self.reserved_key, orjson.dumps(kept).decode())
         await self.db.release(commit=not self.refused, rehearse=self.dry_run and not self.refused)
 
     async def abandon(self) -> None:
@@ -162,7 +142,7 @@ class Context:
         if "db" in self.__dict__:
             await self.db.leave()
         if self.denied:
-            await audit_denials(self.database.tenant(self.tenant.organization_id, self.actor), self.denied)
+            await record_denials(self.database.tenant(self.tenant.organization_id, self.actor), self.denied)
         self.entered = False
 
 
@@ -188,17 +168,14 @@ class TenantExtension(SchemaExtension):
             await context.leave()
 
 
-def actor_of(principal: Principal, request_id: str) -> Actor:
-    """A principal, for the audit record."""
-    return Actor(principal.kind, f"{principal.name} ({principal.id})", request_id)
-
-
-async def audit_denials(db: TenantDatabase, scopes: Iterable[str]) -> None:
-    """Record what was denied, each scope once, however often it was asked for (M39)."""
-    try:
-        async with db.write() as tx:
-            for scope in sorted(scopes):
-                reason = f"lacks the scope {scope}"
-                await record(tx, scope.replace(":", "."), None, outcome=AuditOutcome.DENIED, reason=reason)
-    except (Refusal, Unavailable):
-        log.warning("audit.denial_not_recorded", request_id=db.actor.request_id, scope=", ".join(scopes))
+def without(secrets: set[str], answer: Any) -> Any:
+    """An answer with null wherever one of the secrets stands, by whatever name the document asked for it."""
+    match answer:
+        case dict():
+            return {name: without(secrets, content) for name, content in answer.items()}
+        case list():
+            return [without(secrets, content) for content in answer]
+        case str() if answer in secrets:
+            return None
+        case _:
+            return answer

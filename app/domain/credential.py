@@ -1,14 +1,24 @@
-"""API keys: `tg_live_` or `tg_test_`, 12 characters that find the key, 256 random bits of which a hash is stored."""
+"""Credentials: API keys, and what an identity provider calls people.
+
+A key is `tg_live_` or `tg_test_`, 12 characters that find it, and 256 random bits of which a hash is stored.
+"""
 
 import base64
 import hashlib
 import hmac
 import re
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
+
+from app.domain.errors import Invalid
 
 PREFIX_ENTROPY_BYTES: Final = 8
 SECRET_ENTROPY_BYTES: Final = 32
+
+OVERLAP_SECONDS_MAX: Final = 7 * 24 * 60 * 60
+
+_SUBJECT: Final = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,253}[\x21-\x7e])?\Z")
 
 _FORMAT: Final = re.compile(r"(tg_(?:live|test)_[a-z2-7]{12})_[a-z2-7]{52}\Z", re.ASCII)
 
@@ -44,6 +54,25 @@ def secret_hash(secret: str, pepper: str) -> bytes:
 def is_same(one: bytes, other: bytes) -> bool:
     """Compare in constant time."""
     return hmac.compare_digest(one, other)
+
+
+def overlap(seconds: int, *path: str) -> timedelta:
+    """How long a former secret works beside the new one. Raises Invalid."""
+    if not 0 <= seconds <= OVERLAP_SECONDS_MAX:
+        raise Invalid(f"Give 0 to {OVERLAP_SECONDS_MAX} seconds (7 days).", *path)
+    return timedelta(seconds=seconds)
+
+
+def subject(value: str, *path: str) -> str:
+    """What an identity provider calls somebody: 1 to 255 printable ASCII characters, case and all. Raises Invalid.
+
+    OpenID Connect Core 1.0, section 2.
+    """
+    if not _SUBJECT.match(value):
+        raise Invalid(
+            "Give the token's `sub`: 1 to 255 printable ASCII characters, none of them a space at an end.", *path
+        )
+    return value
 
 
 def _base32(content: bytes) -> str:

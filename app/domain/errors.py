@@ -71,3 +71,14 @@ class LimitExceeded(Refusal):
     """A bound of the system would be passed."""
 
     code = RefusalCode.LIMIT_EXCEEDED
+
+
+class NotAllowed(Exception):
+    """The principal may do this, but not to that: a denial, which is audited as one, and no refusal.
+
+    `message` says what it lacks.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message

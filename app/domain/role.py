@@ -3,6 +3,8 @@
 from enum import StrEnum
 from typing import Final
 
+from app.domain.errors import Invalid, NotAllowed
+
 READS: Final = frozenset(
     {
         "viewer:read",
@@ -59,9 +61,12 @@ _TENANCY: Final = frozenset(
     }
 )
 
+_KEYS: Final = frozenset({"api_key:read", "api_key:create", "api_key:rotate", "api_key:revoke"})
+_MEMBERS: Final = frozenset({"member:read", "member:add", "member:remove"})
+
 _CLOCK: Final = frozenset({"test_clock:advance"})
 
-SCOPES: Final = READS | _CATALOG | _CUSTOMERS | _INVOICES | _TENANCY | _CLOCK
+SCOPES: Final = READS | _CATALOG | _CUSTOMERS | _INVOICES | _TENANCY | _KEYS | _MEMBERS | _CLOCK
 
 
 class Role(StrEnum):
@@ -79,7 +84,24 @@ SCOPES_OF: Final[dict[Role, frozenset[str]]] = {
     Role.OWNER: SCOPES,
     Role.ADMIN: SCOPES - {"organization:sensitive"},
     Role.BILLING: READS | _CUSTOMERS | _INVOICES | _CLOCK,
-    Role.DEVELOPER: READS | _CATALOG | _CUSTOMERS | _CLOCK | {"invoice:draft", "invoice:generate"},
+    Role.DEVELOPER: READS | _CATALOG | _CUSTOMERS | _CLOCK | _KEYS | {"invoice:draft", "invoice:generate"},
     Role.SUPPORT: READS,
     Role.INGEST: frozenset({"viewer:read", "usage:record"}),
 }
+
+
+def role_named(name: str, *path: str) -> Role:
+    """The role of that name. Raises Invalid."""
+    try:
+        return Role(name)
+    except ValueError as error:
+        raise Invalid(f"Give one of the roles {', '.join(Role)}.", *path) from error
+
+
+def check_within(held: frozenset[str], role: Role) -> None:
+    """Go on where all that a role may do is held: nobody hands out, renews or takes away more than they have.
+
+    Raises NotAllowed.
+    """
+    if not SCOPES_OF[role] <= held:
+        raise NotAllowed(f"This credential does not hold all that the role {role} may do.")

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
@@ -13,7 +14,9 @@ from app.store.roles import APP, DIRECTORY, OWNER, QUEUE, QUEUE_SCHEMA, WORKER
 from app.store.tables import TENANT_TABLES
 from app.store.tables.organization import Mode, OrganizationStatus
 
-_FIND_KEYS: Final = "select organization_id, id, name, role, secret_hash, status from find_api_keys($1)"
+_FIND_KEYS: Final = "select organization_id, id, name, role, secret_hash, status, lasts from find_api_keys($1)"
+
+_FIND_MEMBERS: Final = "select organization_id, id, role, status, depth from find_members($1, $2)"
 
 _IS_UNDER: Final = "select true from organizations_under($1) as o where o.organization_id = $2"
 
@@ -57,7 +60,10 @@ class UnsafeDatabase(Exception):
 
 @dataclass(frozen=True, slots=True)
 class FoundKey:
-    """A key that bears the prefix that was asked for; whose it is is not proved before its hash is compared."""
+    """A key that bears the prefix that was asked for; whose it is is not proved before its hash is compared.
+
+    `lasts` is how long this secret of it works from now, None for no end.
+    """
 
     organization_id: UUID
     id: UUID
@@ -65,6 +71,18 @@ class FoundKey:
     role: str
     secret_hash: bytes
     organization_status: OrganizationStatus
+    lasts: timedelta | None
+
+
+@dataclass(frozen=True, slots=True)
+class FoundMember:
+    """A membership of a subject, `depth` organizations above the one that was named: 0 is right there."""
+
+    organization_id: UUID
+    id: UUID
+    role: str
+    organization_status: OrganizationStatus
+    depth: int | None
 
 
 class SystemDatabase:
@@ -85,6 +103,25 @@ class SystemDatabase:
                 role=record["role"],
                 secret_hash=record["secret_hash"],
                 organization_status=OrganizationStatus(record["status"]),
+                lasts=record["lasts"],
+            )
+            for record in records
+        ]
+
+    async def find_members(self, subject: str, organization_id: UUID | None) -> list[FoundMember]:
+        """A subject's memberships in an organization and above it, the nearest first; where none is named, up to two.
+
+        Raises Unavailable.
+        """
+        async with self._pool.connection() as connection:
+            records = await connection.fetch(_FIND_MEMBERS, subject, organization_id)
+        return [
+            FoundMember(
+                organization_id=record["organization_id"],
+                id=record["id"],
+                role=record["role"],
+                organization_status=OrganizationStatus(record["status"]),
+                depth=record["depth"],
             )
             for record in records
         ]

@@ -129,7 +129,7 @@ class WriteTransaction(Transaction):
         self._at = at
         self._depth = 0
 
-    async def learn_facts(self) -> None:
+    async def learn_facts(self, *, whatever_status: bool = False) -> None:
         """Read the organization's facts and its clock. Raises InvalidState where it may not change anything."""
         facts = cast("Any", await self.fetch_row(_FACTS))
         if facts is None:
@@ -142,7 +142,7 @@ class WriteTransaction(Transaction):
             region=facts["region"],
         )
         self.now = self._at or facts["now"]
-        if self.facts.status is not OrganizationStatus.ACTIVE:
+        if self.facts.status is not OrganizationStatus.ACTIVE and not whatever_status:
             raise InvalidState(f"The organization is {self.facts.status}: nothing can be changed in it.")
 
     @asynccontextmanager
@@ -224,17 +224,17 @@ class TenantDatabase:
             await self._close(transaction, commit=False)
 
     @asynccontextmanager
-    async def write(self) -> AsyncGenerator[WriteTransaction]:
+    async def write(self, *, whatever_status: bool = False) -> AsyncGenerator[WriteTransaction]:
         """Commit at the end, or undo everything where it raises.
 
-        Raises InvalidState where the organization is suspended or archived, Unavailable where no connection is free.
+        Raises Unavailable, and InvalidState where the organization is suspended or archived and that is to matter.
         """
         if self._held is not None:
             held = self.held_write()
             async with held.savepoint():
                 yield held
             return
-        transaction = await self._open_write()
+        transaction = await self._open_write(whatever_status=whatever_status)
         try:
             yield transaction
         except BaseException:
@@ -250,11 +250,11 @@ class TenantDatabase:
                     self._held = await self._kept(await self._open_snapshot())
         return self._held
 
-    async def hold_write(self) -> WriteTransaction:
-        """Open a write transaction and hold it until `release`."""
+    async def hold_write(self, *, whatever_status: bool = False) -> WriteTransaction:
+        """Open a write transaction, as `write` does, and hold it until `release`."""
         if self._held is not None:
             raise AssertionError("A transaction is held already.")
-        transaction = await self._open_write()
+        transaction = await self._open_write(whatever_status=whatever_status)
         self._held = await self._kept(transaction)
         return transaction
 
@@ -291,13 +291,13 @@ class TenantDatabase:
         connection = await self._pool.begin(self.organization_id, write=False)
         return Transaction(connection, self.organization_id, self.actor, opened_ns)
 
-    async def _open_write(self) -> WriteTransaction:
+    async def _open_write(self, *, whatever_status: bool) -> WriteTransaction:
         self._check_not_left()
         connection = await self._pool.begin(self.organization_id, write=True)
         news: set[News] | None = None if self._after_commit is None else set()
         transaction = WriteTransaction(connection, self.organization_id, self.actor, self._at, news)
         try:
-            await transaction.learn_facts()
+            await transaction.learn_facts(whatever_status=whatever_status)
         except BaseException:
             await self._close(transaction, commit=False)
             raise

@@ -98,6 +98,8 @@ async def filled(caller: Caller, administrator: asyncpg.Connection) -> Library:
         await plan(caller, f"plan-{n % 4}", n, soft_quota("meter-0"), interval="DAY")
         await customer(caller, f"Customer {n}")
         await caller.change("organizationCreate", {"legalName": f"Child {n}"}, "organization { id }")
+        await caller.change("apiKeyCreate", {"name": f"Key {n}"}, "apiKey { id }")
+        await caller.change("memberAdd", {"subject": f"subject-{n}", "role": "support"}, "member { id }")
     subscriptions = [await subscription(caller, f"plan-{n % 4}") for n in range(16)]
     invoices = []
     for n in range(18):

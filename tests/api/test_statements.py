@@ -18,7 +18,7 @@ from app.domain.role import Role
 from app.store.tables.organization import Mode
 from app.store.tenancy import Database
 from tests.caller import Caller, Founder
-from tests.conftest import CURSOR_SECRET
+from tests.conftest import CURSOR_SECRET, PEPPER
 from tests.operations.steps import customer, instant, meter, plan, send, soft_quota, subscription
 
 DASHBOARD = """query Dashboard($invoices: Int!) {
@@ -80,6 +80,7 @@ def context_of(database: Database, caller: Caller) -> Context:
         request_id="req_of_the_tests",
         database=database,
         cursor_secret=CURSOR_SECRET,
+        api_key_pepper=PEPPER,
         given_tenant=Tenant(organization_id, principal),
     )
 

@@ -19,10 +19,12 @@ class Records:
     """What an organization has: ids as its owner sees them, and the keys and numbers that name records beside them."""
 
     NODES: ClassVar[dict[str, str]] = {
+        "ApiKey": "api_key",
         "Customer": "customer",
         "Invoice": "finalized",
         "InvoiceLineItem": "draft_line",
         "LedgerEntry": "ledger_entry",
+        "Member": "member",
         "Meter": "meter",
         "Organization": "organization",
         "Plan": "plan",
@@ -58,6 +60,9 @@ class Records:
     number: str
     billed_number: str
     ledger_entry: str
+    api_key: str
+    member: str
+    subject: str
     child: str
     child_owner: Caller
 
@@ -117,6 +122,9 @@ async def full_organization(founder: Founder, database: Database, mark: str, *, 
         {"amount": -amount, "currency": "USD", "description": f"{mark} goodwill", "customerId": customer_id},
         "ledgerEntry",
     )
+    key = await _made(owner, "apiKeyCreate", {"name": f"{mark} key"}, "apiKey")
+    member = {"subject": f"{mark}|subject", "email": f"member@{mark}.example", "role": "billing"}
+    member_id = await _made(owner, "memberAdd", member, "member")
     child, child_owner = await _child(founder, database, owner, mark)
     found = await owner.data(
         """
@@ -159,6 +167,9 @@ async def full_organization(founder: Founder, database: Database, mark: str, *, 
         number=found["finalized"]["number"],
         billed_number=found["billed"]["number"],
         ledger_entry=entry,
+        api_key=key,
+        member=member_id,
+        subject=member["subject"],
         child=child,
         child_owner=child_owner,
     )

@@ -16,7 +16,10 @@ WALLED = sorted([*TABLES, *(name for table in PARTITIONED for name in partitions
 
 INDEXES_ACROSS_TENANTS = {
     # A key is looked up before its organization is known; the index is not unique, so it tells nothing.
+    "api_keys_former_prefix_idx": ["former_prefix"],
     "api_keys_prefix_idx": ["prefix"],
+    # A member's subject likewise; it is unique inside each organization by another index.
+    "members_subject_idx": ["subject"],
     # The directory looks for those whose billing run has come.
     "organizations_next_billing_run_at_idx": ["next_billing_run_at"],
     # The directory walks from a parent to its children.
@@ -44,12 +47,16 @@ SUBSCRIPTION_UPDATES = (
 )
 USAGE_HOUR_UPDATES = "changed_at, events, greatest, latest, latest_at, latest_id, least, purged_at, total"
 
+API_KEY_UPDATES = (
+    "expires_at, former_prefix, former_secret_hash, former_until, last_used_at, prefix, revoked_at, secret_hash"
+)
+
 # fmt: off
 GRANTS: dict[tuple[str, str], tuple[str, str]] = {
     # (role, table):                     (rights on the table, columns that it may change)
     (APP, "accounts"):                   ("INSERT, SELECT", "balance_minor, entry_count, last_posted_at"),
     (APP, "alembic_version"):            ("SELECT", ""),
-    (APP, "api_keys"):                   ("INSERT, SELECT", "expires_at, last_used_at, revoked_at"),
+    (APP, "api_keys"):                   ("INSERT, SELECT", API_KEY_UPDATES),
     (APP, "audit_records"):              ("INSERT, SELECT", ""),
     (APP, "customers"):                  ("INSERT, SELECT", "address, email, external_id, metadata, name, updated_at"),
     (APP, "idempotency_records"):        ("INSERT, SELECT", "answer, created_at, document, fingerprint"),
@@ -60,6 +67,7 @@ GRANTS: dict[tuple[str, str], tuple[str, str]] = {
     (APP, "ledger_entries"):             ("INSERT, SELECT", ""),
     (APP, "ledger_transactions"):        ("INSERT, SELECT", ""),
     (APP, "ledgers"):                    ("INSERT, SELECT", "head, last_sequence"),
+    (APP, "members"):                    ("DELETE, INSERT, SELECT", ""),
     (APP, "meters"):                     ("INSERT, SELECT", ""),
     (APP, "organizations"):              ("INSERT, SELECT", ORGANIZATION_UPDATES),
     (APP, "plan_features"):              ("INSERT, SELECT", ""),
@@ -76,6 +84,7 @@ GRANTS: dict[tuple[str, str], tuple[str, str]] = {
     (APP, "usage_hours"):                ("INSERT, SELECT", USAGE_HOUR_UPDATES),
     (APP, "usage_identities"):           ("INSERT, SELECT", ""),
     (DIRECTORY, "api_keys"):             ("SELECT", ""),
+    (DIRECTORY, "members"):              ("SELECT", ""),
     (DIRECTORY, "organizations"):        ("SELECT", ""),
     (WORKER, "idempotency_records"):     ("DELETE", ""),
     (WORKER, "usage_events"):            ("DELETE", ""),
@@ -106,7 +115,9 @@ FUNCTIONS: dict[str, tuple[str, bool, set[str]]] = {
     "keep_finalized_lines()":       (OWNER, False, {APP, DIRECTORY, OPERATOR}),
     "keep_usage()":                 (OWNER, False, {APP, DIRECTORY, OPERATOR}),
     "refuse_unbalanced()":          (OWNER, False, {APP, DIRECTORY, OPERATOR}),
+    "tell_credentials_changed()":   (OWNER, False, {APP, DIRECTORY, OPERATOR}),
     "find_api_keys(text)":          (DIRECTORY, True, {APP}),
+    "find_members(text,uuid)":      (DIRECTORY, True, {APP}),
     "organization_depth(uuid)":     (DIRECTORY, True, {APP}),
     "organizations_under(uuid)":    (DIRECTORY, True, {APP}),
     "active_organizations(text[],uuid,integer)":                        (DIRECTORY, True, {WORKER}),
@@ -230,7 +241,7 @@ async def test_row_security_is_forced(administrator: asyncpg.Connection) -> None
 
 
 async def test_one_policy_for_everybody(administrator: asyncpg.Connection) -> None:
-    """`tenant` holds for all commands, reading and writing; only the directory also has a look at two tables."""
+    """`tenant` holds for all commands, reading and writing; only the directory also has a look at three tables."""
     found = await rows(
         administrator,
         """
@@ -242,7 +253,8 @@ async def test_one_policy_for_everybody(administrator: asyncpg.Connection) -> No
         """,
     )
     tenant = {(table, "tenant", "*", True, ("public",), TENANT_CONDITION, TENANT_CONDITION) for table in WALLED}
-    directory = {(table, "directory", "r", True, (DIRECTORY,), "true", None) for table in ("api_keys", "organizations")}
+    seen = ("api_keys", "members", "organizations")
+    directory = {(table, "directory", "r", True, (DIRECTORY,), "true", None) for table in seen}
     assert {tuple(tuple(value) if isinstance(value, list) else value for value in row.values()) for row in found} == (
         tenant | directory
     )
@@ -448,4 +460,5 @@ async def test_triggers_that_hold_whoever_comes(administrator: asyncpg.Connectio
     expected |= {(table, "keep_finalized", "O") for table in ("invoices", "invoice_line_items")}
     expected |= {(table, "balanced", "O") for table in WALLED if table.startswith("ledger_entries")}
     expected |= {("ledger_transactions", "balanced", "O"), ("pgqueuer", "tg_pgqueuer_changed", "O")}
+    expected |= {(table, "tell_credentials_changed", "O") for table in ("api_keys", "members", "organizations")}
     assert {tuple(row.values()) for row in found} == expected

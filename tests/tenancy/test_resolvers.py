@@ -38,10 +38,12 @@ from graphql import (
 import app
 from app.api.errors import TenantRequired
 from app.api.ids import CUSTOMER, parsed, uuid_of
+from app.api.loaders.api_key import ApiKeyLoader
 from app.api.loaders.customer import CustomerLoader
 from app.api.loaders.invoice import InvoiceLoader, LineLoader, LinesLoader
 from app.api.loaders.ledger_entry import BalancesLoader, LedgerEntryLoader
 from app.api.loaders.loader import CountUnder, ForeignRow, Loaders, PageUnder, TenantLoader
+from app.api.loaders.member import MemberLoader
 from app.api.loaders.meter import MeterByKeyLoader, MeterLoader
 from app.api.loaders.organization import OrganizationLoader
 from app.api.loaders.plan import PlanFeaturesLoader, PlanLoader
@@ -167,7 +169,9 @@ def resolves(code: CodeType) -> bool:
 
 
 def context_of(database: Database, tenant: Tenant | None) -> Context:
-    return Context(request_id="test", database=database, cursor_secret="secret" * 8, given_tenant=tenant)
+    return Context(
+        request_id="test", database=database, cursor_secret="secret" * 8, api_key_pepper="pepper", given_tenant=tenant
+    )
 
 
 def tenant_of(organization_id: str, role: Role = Role.OWNER) -> Tenant:
@@ -423,6 +427,8 @@ LOADERS: dict[type[TenantLoader[Any, Any]], tuple[Keys, tuple[Any, ...]]] = {
     LineLoader: (line_ids, ()),
     LinesLoader: (ids_of("invoices"), ()),
     MeterByKeyLoader: (meter_keys, ()),
+    ApiKeyLoader: (ids_of("apiKeys"), ()),
+    MemberLoader: (ids_of("members"), ()),
     MeterLoader: (ids_of("meters"), ()),
     OrganizationLoader: (organization_ids, ()),
     PlanFeaturesLoader: (ids_of("plans"), ()),

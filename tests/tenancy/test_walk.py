@@ -68,6 +68,7 @@ def fresh() -> str:
 FIELDS: dict[str, list[Arguments]] = {
     # Each field with references among its arguments, and each root field: how an organization calls it with what it
     # has. More than one way where references exclude each other.
+    "Query.apiKeys": [nothing],
     "Query.balances": [nothing],
     "Query.customer": [lambda own: {"id": own.customer}, lambda own: {"externalId": own.external_id}],
     "Query.customers": [nothing],
@@ -80,6 +81,7 @@ FIELDS: dict[str, list[Arguments]] = {
         lambda own: {"filter": {"number": own.number}},
     ],
     "Query.ledgerEntries": [lambda own: {"filter": {"customerId": own.customer, "invoiceId": own.finalized}}],
+    "Query.members": [nothing],
     "Query.meters": [nothing],
     "Query.node": [lambda own, name=name: {"id": own.nodes[name]} for name in sorted(Records.NODES)],
     "Query.nodes": [lambda own, name=name: {"ids": [own.nodes[name]]} for name in sorted(Records.NODES)],
@@ -116,6 +118,9 @@ FIELDS: dict[str, list[Arguments]] = {
         lambda own: {"filter": {"number": own.billed_number}},
     ],
     "Subscription.usage": [lambda own: {"meter": own.meter_key, "window": "TOTAL"}],
+    "Mutation.apiKeyCreate": [lambda _own: {"name": "Nobody"}],
+    "Mutation.apiKeyRevoke": [lambda own: {"apiKeyId": own.api_key}],
+    "Mutation.apiKeyRotate": [lambda own: {"apiKeyId": own.api_key}],
     "Mutation.billingRun": [nothing],
     "Mutation.customerCreate": [lambda own: {"name": "Nobody", "externalId": own.external_id}],
     "Mutation.customerUpdate": [
@@ -141,6 +146,8 @@ FIELDS: dict[str, list[Arguments]] = {
             "description": "Goodwill",
         }
     ],
+    "Mutation.memberAdd": [lambda own: {"subject": own.subject, "role": "support"}],
+    "Mutation.memberRemove": [lambda own: {"memberId": own.member}],
     "Mutation.meterCreate": [lambda own: {"key": own.meter_key, "name": "Calls", "aggregation": "SUM"}],
     "Mutation.organizationCreate": [lambda own: {"parentId": own.child, "legalName": "Nobody"}],
     "Mutation.organizationUpdate": [nothing],
@@ -216,6 +223,7 @@ NEW_KEYS = {
     # Strings that a new record is to be named by, or may be: free in one organization whoever has them in another.
     "CustomerCreateInput.externalId",
     "CustomerUpdateInput.externalId",
+    "MemberAddInput.subject",
     "MeterCreateInput.key",
     "PlanCreateInput.key",
     "UsageEventInput.eventId",
@@ -231,6 +239,8 @@ TEXTS = {
     "AddressInput.line2",
     "AddressInput.postalCode",
     "AddressInput.region",
+    "ApiKeyCreateInput.name",
+    "ApiKeyCreateInput.role",
     "CustomerCreateInput.email",
     "CustomerCreateInput.name",
     "CustomerUpdateInput.email",
@@ -241,6 +251,8 @@ TEXTS = {
     "InvoiceVoidInput.reason",
     "LedgerAdjustInput.description",
     "LedgerAdjustInput.externalReference",
+    "MemberAddInput.email",
+    "MemberAddInput.role",
     "MeterCreateInput.name",
     "MeterCreateInput.property",
     "MeterCreateInput.unit",
@@ -421,11 +433,11 @@ _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 
 
 async def checksum_of(administrator: asyncpg.Connection, records: Records) -> dict[str, str]:
-    """A fingerprint of all that an organization and its child have, by table."""
+    """A fingerprint of all that an organization and its child have, by table; not of when keys were used."""
     return {
         table: await administrator.fetchval(
-            f"select count(*) || ':' || md5(string_agg(t::text, e'\\n' order by t::text)) from {table} t"
-            " where organization_id = any($1)",
+            "select count(*) || ':' || md5(string_agg(row::text, e'\\n' order by row::text)) from ("
+            f" select to_jsonb(t) - 'last_used_at' as row from {table} t where organization_id = any($1)) as rows",
             organizations_of(records),
         )
         for table in metadata.tables

@@ -6,10 +6,12 @@ import strawberry
 
 from app.api import ids
 from app.api.errors import BadUserInput
+from app.api.loaders.api_key import ApiKeyLoader
 from app.api.loaders.customer import CustomerLoader
 from app.api.loaders.invoice import InvoiceLoader, LineLoader
 from app.api.loaders.ledger_entry import LedgerEntryLoader
 from app.api.loaders.loader import TenantLoader
+from app.api.loaders.member import MemberLoader
 from app.api.loaders.meter import MeterLoader
 from app.api.loaders.organization import OrganizationLoader
 from app.api.loaders.plan import PlanLoader
@@ -33,6 +35,8 @@ NODES: Final[dict[str, tuple[str, type[TenantLoader[Any, Any]]]]] = {
     ids.INVOICE: ("invoice:read", InvoiceLoader),
     ids.INVOICE_LINE_ITEM: ("invoice:read", LineLoader),
     ids.LEDGER_ENTRY: ("ledger:read", LedgerEntryLoader),
+    ids.API_KEY: ("api_key:read", ApiKeyLoader),
+    ids.MEMBER: ("member:read", MemberLoader),
 }
 """By prefix: the scope that reading such a record needs, and what loads it."""
 

@@ -8,6 +8,7 @@ from app.store.tables.idempotency import IdempotencyRecord
 from app.store.tables.invoice import Invoice, InvoiceLineItem, InvoiceNumber
 from app.store.tables.late_usage import LateUsage
 from app.store.tables.ledger import Account, Ledger, LedgerEntry, LedgerTransaction
+from app.store.tables.member import Member
 from app.store.tables.meter import Meter
 from app.store.tables.organization import Organization
 from app.store.tables.plan import Plan, PlanFeature
@@ -36,6 +37,7 @@ __all__ = [
     "Ledger",
     "LedgerEntry",
     "LedgerTransaction",
+    "Member",
     "Meter",
     "Organization",
     "Plan",

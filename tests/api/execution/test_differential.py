@@ -19,7 +19,7 @@ from tests.api.execution.documents import Documents
 from tests.api.execution.memory import remember_statements
 from tests.api.execution.roads import Roads
 from tests.caller import Founder
-from tests.conftest import CURSOR_SECRET
+from tests.conftest import CURSOR_SECRET, PEPPER
 from tests.tenancy.records import Records, full_organization
 
 pytestmark = pytest.mark.filterwarnings(
@@ -86,6 +86,7 @@ def roads(database: Database, records: Records, monkeypatch: pytest.MonkeyPatch)
                 request_id="req_of_the_tests",
                 database=database,
                 cursor_secret=CURSOR_SECRET,
+                api_key_pepper=PEPPER,
                 given_tenant=tenant,
                 planner=planner,
             )
