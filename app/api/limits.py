@@ -13,6 +13,9 @@ from app.api.execution.document import unfit
 
 JSON_DEPTH_MAX: Final = 32
 
+_ESCAPED_NUL: Final = b"\\u0000"
+"""How JSON writes the one character that PostgreSQL cannot hold; orjson refuses half a surrogate pair itself."""
+_NESTING: Final = frozenset({dict, list})
 _CONTENT_LENGTH: Final = re.compile(r"[0-9]{1,18}\Z")
 
 
@@ -60,11 +63,14 @@ async def body_of(request: Request, *, bytes_max: int, seconds_max: float) -> by
 
 def request_from_json(body: bytes) -> GraphQLRequest:
     """The GraphQL request that a JSON body holds. Raises BadUserInput."""
-    return request_from_parts(_loaded(body, "The body"))
+    return request_from_parts(_loaded(body, "The body"), fit=_ESCAPED_NUL not in body)
 
 
-def request_from_parts(parts: Any) -> GraphQLRequest:
-    """A GraphQL request of its parts, each of the right type. Raises BadUserInput."""
+def request_from_parts(parts: Any, *, fit: bool = False) -> GraphQLRequest:
+    """A GraphQL request of its parts, each of the right type. Raises BadUserInput.
+
+    `fit` says that no string in it holds what PostgreSQL cannot: then they need not be looked at one by one.
+    """
     if isinstance(parts, list):
         raise BadUserInput("Send one operation in a request: lists of them are not taken.")
     if not isinstance(parts, dict):
@@ -81,9 +87,10 @@ def request_from_parts(parts: Any) -> GraphQLRequest:
         raise BadUserInput("`operationName` must be a string.")
     if extensions is not None and not isinstance(extensions, dict):
         raise BadUserInput("`extensions` must be an object.")
-    _check(variables, 0)
-    if unfit(query):
-        raise BadUserInput(str(unfit(query)))
+    _check_depth(variables)
+    if not fit:
+        _check_text(variables)
+        _check_text(query)
     return GraphQLRequest(query, variables, operation_name)
 
 
@@ -109,18 +116,32 @@ def _is_utf_8(content: bytes) -> bool:
     return True
 
 
-def _check(value: Any, depth: int) -> None:
-    """Refuse what is nested too deep, and strings that PostgreSQL cannot hold."""
-    if depth > JSON_DEPTH_MAX:
+def _check_depth(variables: dict[str, Any] | None) -> None:
+    """Refuse what is nested too deep."""
+    level: list[Any] = [variables] if variables else []
+    for _ in range(JSON_DEPTH_MAX):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if outer.__class__ is dict else outer)
+            if inner.__class__ in _NESTING
+        ]
+        if not level:
+            return
+    if any(level):
         raise BadUserInput(f"`variables` nest more than {JSON_DEPTH_MAX} deep.")
+
+
+def _check_text(value: Any) -> None:
+    """Refuse strings that PostgreSQL cannot hold; what nests too deep was refused before."""
     match value:
         case str():
             if problem := unfit(value):
                 raise BadUserInput(problem)
         case dict():
             for name, content in value.items():
-                _check(name, depth + 1)
-                _check(content, depth + 1)
+                _check_text(name)
+                _check_text(content)
         case list():
             for content in value:
-                _check(content, depth + 1)
+                _check_text(content)

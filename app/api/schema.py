@@ -13,6 +13,7 @@ from strawberry.types.graphql import OperationType
 from app.api.execution.answer import PlannedQueries
 from app.api.execution.cache import DocumentCacheExtension
 from app.api.execution.executor import SettlingExecutor
+from app.api.execution.inputs import prepare_batches
 from app.api.mutations.api_key import ApiKeyMutations
 from app.api.mutations.billing import BillingMutations
 from app.api.mutations.catalog import CatalogMutations
@@ -154,3 +155,4 @@ schema: Final = TallygateSchema(
     execution_context_class=SettlingExecutor,
     config=StrawberryConfig(info_class=Info, scalar_map=SCALARS),
 )
+prepare_batches(schema)

@@ -106,7 +106,9 @@ def unfit(text: str) -> str | None:
     """Why a text cannot be stored, or None: a NUL or half a surrogate pair."""
     if "\x00" in text:
         return "Strings cannot hold the character U+0000."
-    if any("\ud800" <= character <= "\udfff" for character in text):
+    try:
+        text.encode()
+    except UnicodeEncodeError:
         return "Strings cannot hold half a surrogate pair."
     return None
 

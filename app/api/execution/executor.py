@@ -1,12 +1,14 @@
 """graphql-core's executor, with mutation fields settled once they are complete."""
 
+from collections.abc import Mapping
 from inspect import isawaitable
 from typing import Any
 
-from graphql import GraphQLError, GraphQLObjectType
+from graphql import DocumentNode, GraphQLError, GraphQLObjectType, GraphQLSchema
 from graphql.pyutils import Path
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
+from app.api.execution.variables import built
 from app.api.idempotency import Replayed
 from app.api.tenancy import Context
 
@@ -18,6 +20,26 @@ class SettlingExecutor(StrawberryGraphQLCoreExecutionContext):
     run too; then the transaction is kept or undone. Where any of that fails, be it a nullable part of the payload, the
     field fails, and nothing was stored: whoever sees an error may send the same again.
     """
+
+    @classmethod
+    def build(
+        cls,
+        schema: GraphQLSchema,
+        document: DocumentNode,
+        root_value: Any = None,
+        context_value: Any = None,
+        raw_variable_values: dict[str, Any] | None = None,
+        operation_name: str | None = None,
+        *args: Any,
+        **options: Any,
+    ) -> Any:
+        """Build it, with the batches that its variables hold read at once; errors where a variable is wrong."""
+        build = super().build
+
+        def build_with(document: DocumentNode, given: Mapping[str, Any]) -> Any:
+            return build(schema, document, root_value, context_value, dict(given), operation_name, *args, **options)
+
+        return built(build_with, schema, document, raw_variable_values or {}, operation_name)
 
     def execute_operation(self, serially: bool | None = None) -> Any:
         """Execute an operation; say which."""

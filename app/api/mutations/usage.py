@@ -6,6 +6,7 @@ from typing import Annotated
 
 import strawberry
 
+from app.api.execution.inputs import batch
 from app.api.ids import CUSTOMER, SUBSCRIPTION, optional_uuid_of
 from app.api.loaders.invoice import InvoiceLoader
 from app.api.loaders.usage_event import UsageEventLoader
@@ -18,7 +19,7 @@ from app.api.types.input import given
 from app.api.types.invoice import Invoice
 from app.api.types.usage import UsageEvent
 from app.operations.usage.correct import Correction, correct_usage
-from app.operations.usage.record import NewEvent, record_usage
+from app.operations.usage.record import EVENTS_MAX, NewEvent, record_usage
 
 
 @strawberry.input(description="One measured fact.")
@@ -44,7 +45,7 @@ class UsageEventInput:
 class UsageRecordInput(Rehearsable):
     """Events."""
 
-    events: list[UsageEventInput] = strawberry.field(description="At most 1,000.")
+    events: list[UsageEventInput] = batch(EVENTS_MAX, f"At most {EVENTS_MAX:,}.")
 
 
 @strawberry.type(description="What became of an event.")
