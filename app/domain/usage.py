@@ -69,9 +69,10 @@ def bad_quantity(quantity: Decimal) -> str | None:
 
 def whole_hours(period: Period) -> Period | None:
     """The part of a period that whole hours of UTC fill; None where they fill none of it."""
-    first = _hour_of(period.start)
+    first, end = _hour_of(period.start), _hour_of(period.end)
+    if first == end:
+        return None
     start = first if first == period.start else first + HOUR
-    end = _hour_of(period.end)
     return Period(start, end) if start < end else None
 
 

@@ -8,13 +8,15 @@ from typing import Any, Final
 from app.domain.text import METADATA_KEY_MAX, METADATA_KEYS_MAX, METADATA_VALUE_MAX
 
 _INSTANT: Final = re.compile(
-    r"([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt]([0-9]{2}):([0-9]{2}):([0-9]{2})(\.[0-9]{1,6})?([Zz]|[+-][0-9]{2}:[0-9]{2})\Z"
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})\Z"
 )
-_DECIMAL: Final = re.compile(r"-?[0-9]{1,24}(\.[0-9]{1,24})?\Z")
+_DECIMAL: Final = re.compile(r"-?[0-9]{1,24}(?:\.[0-9]{1,24})?\Z")
 INSTANT_MIN: Final = datetime(1000, 1, 1, tzinfo=UTC)
 INSTANT_MAX: Final = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 """PostgreSQL's driver reads the ends of Python's calendar as minus and plus infinity."""
 PROPERTY_MAX: Final = 2**63 - 1
+_NUMBER: Final = (int, float)
+"""Booleans are integers here."""
 
 
 def parsed_instant(value: Any) -> datetime:
@@ -22,7 +24,9 @@ def parsed_instant(value: Any) -> datetime:
     if not isinstance(value, str) or not _INSTANT.match(value):
         raise ValueError('Give an instant with its zone, such as "2026-05-20T00:00:00Z".')
     try:
-        instant = datetime.fromisoformat(value.upper().replace("Z", "+00:00")).astimezone(UTC)
+        instant = datetime.fromisoformat(value if value.endswith("Z") else value.upper())
+        if instant.tzinfo is not UTC:
+            instant = instant.astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise ValueError("There is no such instant: the calendar has no such day or hour.") from error
     if not INSTANT_MIN <= instant <= INSTANT_MAX:
@@ -44,10 +48,14 @@ def parsed_properties(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict) or len(value) > METADATA_KEYS_MAX:
         raise ValueError(f"Give a map of at most {METADATA_KEYS_MAX} properties.")
     for name, content in value.items():
-        if not isinstance(content, str | int | float | bool):
+        if isinstance(content, str):
+            fits = len(content) <= METADATA_VALUE_MAX
+        elif not isinstance(content, _NUMBER):
             raise ValueError(f'Properties are strings, numbers and booleans: "{name[:40]}" is not.')
-        if not isinstance(content, str) and not abs(content) <= PROPERTY_MAX:
+        elif not -PROPERTY_MAX <= content <= PROPERTY_MAX:
             raise ValueError(f'Numbers lie between -(2^63-1) and 2^63-1: "{name[:40]}" does not.')
-        if not 1 <= len(name) <= METADATA_KEY_MAX or (isinstance(content, str) and len(content) > METADATA_VALUE_MAX):
+        else:
+            fits = True
+        if not fits or not 1 <= len(name) <= METADATA_KEY_MAX:
             raise ValueError(f"Keys have 1 to {METADATA_KEY_MAX} characters, values at most {METADATA_VALUE_MAX:,}.")
     return value
