@@ -3,7 +3,7 @@
 Where a plan fails, the snapshot stays open, so that graphql-core answers from what the plan saw.
 """
 
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import strawberry
 from graphql import GraphQLError, OperationType
@@ -86,7 +86,7 @@ class PlannedQueries:
             self._core, document.document, operation_name=name, raw_variable_values=given
         )
         try:
-            return plan_of(cast("Any", collector))
+            return plan_of(collector)
         except Exception as error:  # noqa: BLE001 - graphql-core says what is wrong with it, if anything is
             return Declined(reason_of(error))
 
