@@ -2,15 +2,15 @@
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 from uuid import UUID
 
+from app.api.act import Act, actor_of, record_acts
 from app.api.credential.api_key import ApiKeys
 from app.api.credential.member import Memberships
 from app.api.credential.principal import Principal
 from app.api.credential.token import Tokens, looks_like_token
-from app.api.denial import Denial, actor_of, record_denials
 from app.api.errors import BadUserInput, Forbidden, Unauthenticated
 from app.api.ids import NOBODY, ORGANIZATION, uuid_of
 from app.api.tenancy import Tenant
@@ -73,7 +73,7 @@ class Authenticator:
             return Tenant(principal.home, principal)
         if _ENTER in principal.scopes and await self._is_under(principal.home, wanted):
             return Tenant(wanted, principal)
-        raise await self._kept_out(principal, request_id)
+        raise await self._kept_out(principal, wanted, request_id)
 
     async def _member(self, memberships: Memberships, subject: str, wanted: UUID | None, request_id: str) -> Tenant:
         found = await memberships.of(subject, wanted)
@@ -83,7 +83,7 @@ class Authenticator:
                     return Tenant(wanted, principal)
             known = found or await memberships.of(subject, None)
             if known:
-                raise await self._kept_out(known[0][0], request_id)
+                raise await self._kept_out(known[0][0], wanted, request_id)
             raise Forbidden(_REFUSED)
         if not found:
             raise Forbidden("You are a member of no organization here: have an owner or admin add you.")
@@ -92,11 +92,13 @@ class Authenticator:
         principal, _ = found[0]
         return Tenant(principal.home, principal)
 
-    async def _kept_out(self, principal: Principal, request_id: str) -> Forbidden:
+    async def _kept_out(self, principal: Principal, wanted: UUID, request_id: str) -> Forbidden:
         """The denial, once it is in the audit records of the organization that the principal is of."""
         role = principal.role
-        denial = Denial("organization.enter", f"the role {role} may not enter what X-Organization-ID names")
-        await record_denials(self._database.tenant(principal.home, actor_of(principal, request_id)), [denial])
+        denial = Act.denied("organization.enter", f"the role {role} may not enter what X-Organization-ID names")
+        if wanted != NOBODY:
+            denial = replace(denial, record_type="organization", record_id=wanted)
+        await record_acts(self._database.tenant(principal.home, actor_of(principal, request_id)), [denial])
         return Forbidden(_REFUSED)
 
     async def _is_under(self, home: UUID, wanted: UUID) -> bool:

@@ -8,8 +8,8 @@ from uuid import UUID
 import structlog
 
 from app.api import errors
+from app.api.act import Act, actor_of, record_acts
 from app.api.authentication import Authenticator
-from app.api.denial import Denial, actor_of, record_denials
 from app.api.errors import ErrorCode, Forbidden
 from app.api.ids import CUSTOMER, ORGANIZATION, SUBSCRIPTION, type_id, uuid_of
 from app.store.tenancy import Database, TenantDatabase
@@ -45,7 +45,7 @@ class ApiDoor:
         structlog.contextvars.bind_contextvars(organization_id=type_id(ORGANIZATION, tenant.organization_id))
         db = self._database.tenant(tenant.organization_id, actor_of(tenant.principal, request_id))
         if not tenant.may(scope):
-            await record_denials(db, [Denial.of_scope(scope)])
+            await record_acts(db, [Act.lacking(scope)])
             raise Forbidden(f"The role {tenant.principal.role} does not hold {scope}.")
         tenant.principal.check_may_change()
         return db

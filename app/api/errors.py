@@ -121,11 +121,17 @@ def _short(message: str) -> str:
     return message if len(message) <= MESSAGE_MAX else f"{message[: MESSAGE_MAX - 1]}…"
 
 
+def cause_of(error: GraphQLError) -> BaseException:
+    """What was raised first, below whatever GraphQL wrapped around it."""
+    cause: BaseException = error
+    while isinstance(cause, GraphQLError) and cause.original_error is not None:
+        cause = cause.original_error
+    return cause
+
+
 def _seen(error: GraphQLError) -> tuple[ErrorCode, str]:
     """Errors of parsing, validation and coercion are GraphQL's own sentences about the client's own document."""
-    original = error.original_error
-    while isinstance(original, GraphQLError):
-        original = original.original_error
-    if original is None or (error.path is None and isinstance(original, ValueError)):
+    original = cause_of(error)
+    if isinstance(original, GraphQLError) or (error.path is None and isinstance(original, ValueError)):
         return ErrorCode.BAD_USER_INPUT, _short(error.message)
     return code_and_message(original)

@@ -1,5 +1,6 @@
 """Ids at the edge are TypeIDs: a prefix that names the type, then a UUIDv7."""
 
+from collections.abc import Mapping
 from typing import Any, Final, cast
 from uuid import UUID
 
@@ -18,6 +19,24 @@ INVOICE_LINE_ITEM: Final = "ili"
 LEDGER_ENTRY: Final = "led"
 API_KEY: Final = "key"
 MEMBER: Final = "mbr"
+AUDIT_RECORD: Final = "aud"
+
+PREFIX_OF: Final[Mapping[str, str]] = {
+    "organization": ORGANIZATION,
+    "customer": CUSTOMER,
+    "meter": METER,
+    "plan": PLAN,
+    "subscription": SUBSCRIPTION,
+    "usage_event": USAGE_EVENT,
+    "invoice": INVOICE,
+    "ledger_entry": LEDGER_ENTRY,
+    "reservation": RESERVATION,
+    "api_key": API_KEY,
+    "member": MEMBER,
+}
+"""By the noun of a record that can be acted on: what audit records keep, and what clients see."""
+
+NOUN_OF: Final[Mapping[str, str]] = {prefix: noun for noun, prefix in PREFIX_OF.items()}
 
 NOBODY: Final = UUID(int=0)
 """Stands for an id that cannot be one: it is looked up like any other and never found."""

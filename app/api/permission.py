@@ -1,5 +1,6 @@
 """Who may use a root field: one scope for each, held by the principal's role; a denial is audited."""
 
+from collections.abc import Mapping
 from typing import Any, Final, cast
 
 import strawberry
@@ -7,15 +8,17 @@ import structlog
 from strawberry.extensions import FieldExtension
 from strawberry.extensions.field_extension import AsyncExtensionResolver
 from strawberry.types.field import StrawberryField
+from strawberry.utils.str_converters import to_camel_case
 
-from app.api.denial import Denial
+from app.api.act import Act, action_of
 from app.api.errors import Forbidden
 from app.api.idempotency import KeyInProgress, Replayed, idempotency_key, replay
 from app.api.tenancy import Context
 from app.api.types.user_error import UserError
-from app.domain.errors import NotAllowed, Refusal
+from app.domain.errors import NotAllowed, NotFound, Refusal
 from app.store.connection import TRY_AGAIN
 from app.store.idempotency import IdempotencyKey, InProgress, reserve
+from app.store.tables.audit import AuditOutcome
 from app.store.tenancy import WriteTransaction
 
 log = structlog.get_logger(__name__)
@@ -33,7 +36,7 @@ class Reads(FieldExtension):
         self, next_: AsyncExtensionResolver, source: Any, info: strawberry.Info, **kwargs: Any
     ) -> Any:
         """Resolve the field, or deny it."""
-        require(info.context, self.scope)
+        require(info.context, self.scope, kwargs)
         return await next_(source, info, **kwargs)
 
 
@@ -60,7 +63,9 @@ class Writes(FieldExtension):
         """Resolve the field inside a transaction; where PostgreSQL asks to try again, do so a few times."""
         context: Context = info.context
         context.forget_loaded()
-        require(context, self.scope)
+        arguments = vars(kwargs["input"])
+        require(context, self.scope, arguments)
+        context.attempted = Act(action_of(self.scope), AuditOutcome.FAILED).about(arguments)
         context.dry_run = kwargs["input"].dry_run
         context.refused = False
         context.reserved_key = None
@@ -75,9 +80,11 @@ class Writes(FieldExtension):
                 return await next_(source, info, **kwargs)
             except Refusal as refusal:
                 context.refused = context.was_refused = True
+                if isinstance(refusal, NotFound) and not context.dry_run:
+                    _witness_not_found(context, self.scope, refusal, arguments)
                 return cast("Any", info.return_type)(user_errors=[UserError.of(refusal)])
             except NotAllowed as error:
-                context.denied.add(Denial(self.scope.replace(":", "."), error.message))
+                context.witness(Act.denied(action_of(self.scope), error.message).about(arguments))
                 raise Forbidden(error.message) from error
             except TRY_AGAIN:
                 await context.abandon()
@@ -98,10 +105,21 @@ async def _take(context: Context, tx: WriteTransaction, key: IdempotencyKey) -> 
     context.reserved_key = key
 
 
-def require(context: Context, scope: str) -> None:
-    """Go on where the principal holds the scope. Raises Forbidden; the denial is audited as the operation ends."""
+def _witness_not_found(context: Context, scope: str, refusal: NotFound, arguments: Mapping[str, Any]) -> None:
+    """An id that the organization has no record of is a denial, also where another has one (M39)."""
+    named = {name: value for name, value in arguments.items() if to_camel_case(name) in refusal.path[:1]}
+    act = Act.denied(action_of(scope), refusal.message).about(named)
+    if act.record_id is not None:
+        context.witness(act)
+
+
+def require(context: Context, scope: str, arguments: Mapping[str, Any]) -> None:
+    """Go on where the principal holds the scope. Raises Forbidden; the denial is audited as the operation ends.
+
+    The arguments say which record was meant.
+    """
     tenant = context.tenant
     if tenant.may(scope):
         return
-    context.denied.add(Denial.of_scope(scope))
+    context.witness(Act.lacking(scope).about(arguments))
     raise Forbidden(f"The role {tenant.principal.role} does not hold {scope}.")

@@ -26,6 +26,7 @@ from app.api.mutations.reservation import ReservationMutations
 from app.api.mutations.subscription import SubscriptionMutations
 from app.api.mutations.test_clock import ClockMutations
 from app.api.mutations.usage import UsageMutations
+from app.api.queries.audit import AuditQueries
 from app.api.queries.catalog import CatalogQueries
 from app.api.queries.credential import CredentialQueries
 from app.api.queries.customer import CustomerQueries
@@ -39,6 +40,7 @@ from app.api.queries.usage import UsageQueries
 from app.api.scalars import SCALARS
 from app.api.tenancy import Info, TenantExtension
 from app.api.types.api_key import ApiKey
+from app.api.types.audit_record import AuditRecord
 from app.api.types.customer import Customer
 from app.api.types.entitlement import Reservation
 from app.api.types.invoice import Invoice, InvoiceLineItem
@@ -62,6 +64,7 @@ class Query(
     CatalogQueries,
     CustomerQueries,
     OrganizationQueries,
+    AuditQueries,
     NodeQueries,
 ):
     """Every field that reads."""
@@ -139,6 +142,7 @@ schema: Final = TallygateSchema(
     mutation=Mutation,
     types=[
         ApiKey,
+        AuditRecord,
         Customer,
         Invoice,
         InvoiceLineItem,

@@ -1,7 +1,7 @@
 """The tenant of a request: resolved before anything executes, and injected into every resolver by `Info`."""
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -12,12 +12,14 @@ import strawberry
 from graphql import OperationDefinitionNode
 from strawberry.extensions import SchemaExtension
 
+from app.api.act import Act, actor_of, record_acts
 from app.api.credential.principal import Principal
-from app.api.denial import Denial, actor_of, record_denials
-from app.api.errors import TenantRequired
+from app.api.errors import ErrorCode, TenantRequired, code_and_message
+from app.domain.role import WATCHED
 from app.store.idempotency import IdempotencyKey, keep_answer
 from app.store.memory import FORGETFUL, EntitlementMemory
 from app.store.query import Columns
+from app.store.tables.audit import AuditOutcome
 from app.store.tenancy import Actor, Database, TenantDatabase
 
 if TYPE_CHECKING:
@@ -68,7 +70,8 @@ class Context:
     was_refused: bool = False
     document_known: Any = None
     reading: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    denied: set[Denial] = field(default_factory=set)
+    attempted: Act | None = None
+    acts: dict[Act, None] = field(default_factory=dict)
     shown_once: set[str] = field(default_factory=set)
     entered: bool = field(default=False, init=False)
 
@@ -112,6 +115,20 @@ class Context:
             raise TenantRequired("This needs a credential.")
         self.entered = True
 
+    def witness(self, act: Act) -> None:
+        """Record an act as the operation ends, once, however often it happens meanwhile."""
+        self.acts[act] = None
+
+    def looked_at(self, record_type: str, record_id: UUID) -> None:
+        """Record a look at one record, where the role's looks are recorded (A4)."""
+        if self.tenant.principal.role in WATCHED:
+            self.witness(Act(f"{record_type}.view", AuditOutcome.ALLOWED, None, record_type, record_id))
+
+    def failed(self, error: BaseException) -> None:
+        """Record that the mutation field that runs failed, where that is our fault; its message stays in the log."""
+        if self.attempted is not None and not self.dry_run and code_and_message(error)[0] is ErrorCode.INTERNAL:
+            self.witness(replace(self.attempted, reason=type(error).__name__))
+
     def forget_loaded(self) -> None:
         """Start with fresh loaders: something was written."""
         self.__dict__.pop("loaders", None)
@@ -141,8 +158,8 @@ class Context:
             return
         if "db" in self.__dict__:
             await self.db.leave()
-        if self.denied:
-            await record_denials(self.database.tenant(self.tenant.organization_id, self.actor), self.denied)
+        if self.acts:
+            await record_acts(self.database.tenant(self.tenant.organization_id, self.actor), list(self.acts))
         self.entered = False
 
 

@@ -1,4 +1,4 @@
-"""tallygate dev | serve | worker | migrate | bootstrap | schema | jobs | billing | ledger | organization.
+"""tallygate dev | serve | worker | migrate | bootstrap | schema | jobs | billing | ledger | audit | organization.
 
 Owns: the commands and their options, and how a person at a terminal is told.
 Never: does what a command does; shows a traceback where something outside is wrong: it says one sentence.
@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from app.cli.audit import audit
 from app.cli.billing import billing
 from app.cli.jobs import jobs
 from app.cli.ledger import ledger
@@ -32,6 +33,7 @@ app.add_typer(jobs)
 app.add_typer(billing)
 app.add_typer(ledger)
 app.add_typer(organization)
+app.add_typer(audit)
 
 DEFAULT_DATA_DIR = Path(".data")
 

@@ -1,10 +1,11 @@
-"""The chain of a ledger: each transaction carries the hash of the one before it, so that tampering shows."""
+"""Chains: each link carries the hash of the one before it, so that tampering shows. And the links of a ledger."""
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 
@@ -43,10 +44,15 @@ class ChainedTransaction:
 
 
 def chain_hash(previous: bytes | None, transaction: ChainedTransaction) -> bytes:
-    """SHA-256 over the hash before it (none for a ledger's first) and the transaction in canonical JSON: 32 bytes."""
+    """The hash of a ledger's transaction, with its entries in the order of their ids: 32 bytes."""
     content = {name: getattr(transaction, name) for name in _OF_TRANSACTION}
     entries = sorted(transaction.entries, key=lambda entry: entry.id)
     content["entries"] = [{name: getattr(entry, name) for name in _OF_ENTRY} for entry in entries]
+    return link(previous, content)
+
+
+def link(previous: bytes | None, content: Mapping[str, Any]) -> bytes:
+    """SHA-256 over the hash before it (none for a chain's first) and the content in canonical JSON: 32 bytes."""
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True, default=_plain)
     return hashlib.sha256((previous or b"") + canonical.encode()).digest()
 

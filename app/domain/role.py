@@ -66,7 +66,9 @@ _MEMBERS: Final = frozenset({"member:read", "member:add", "member:remove"})
 
 _CLOCK: Final = frozenset({"test_clock:advance"})
 
-SCOPES: Final = READS | _CATALOG | _CUSTOMERS | _INVOICES | _TENANCY | _KEYS | _MEMBERS | _CLOCK
+_AUDIT: Final = frozenset({"audit:read"})
+
+SCOPES: Final = READS | _CATALOG | _CUSTOMERS | _INVOICES | _TENANCY | _KEYS | _MEMBERS | _CLOCK | _AUDIT
 
 
 class Role(StrEnum):
@@ -80,12 +82,15 @@ class Role(StrEnum):
     INGEST = "ingest"
 
 
+WATCHED: Final = frozenset({Role.SUPPORT})
+"""Roles that look into what is not their own business: each look at one invoice is recorded (A4)."""
+
 SCOPES_OF: Final[dict[Role, frozenset[str]]] = {
     Role.OWNER: SCOPES,
     Role.ADMIN: SCOPES - {"organization:sensitive"},
     Role.BILLING: READS | _CUSTOMERS | _INVOICES | _CLOCK,
     Role.DEVELOPER: READS | _CATALOG | _CUSTOMERS | _CLOCK | _KEYS | {"invoice:draft", "invoice:generate"},
-    Role.SUPPORT: READS,
+    Role.SUPPORT: READS | _AUDIT,
     Role.INGEST: frozenset({"viewer:read", "usage:record"}),
 }
 

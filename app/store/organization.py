@@ -22,6 +22,8 @@ OrganizationRow = organizations.row
 
 _ACTIVE: Final = organizations.where()
 
+_LOCK_ACTIVE: Final = organizations.query(organizations.select().with_for_update(key_share=True))
+
 _INSERT: Final = organizations.insert()
 
 _WHY: Final = "the directory's function is bound to the credential's own organization and its descendants instead"
@@ -71,6 +73,14 @@ _DEPTH: Final = Query(
 async def load_active(tx: Transaction) -> Organization:
     """The organization that the transaction is inside."""
     row = await tx.fetch_row(_ACTIVE)
+    if row is None:
+        raise LookupError("The active organization is gone.")
+    return row
+
+
+async def lock_active(tx: WriteTransaction) -> Organization:
+    """The same, until the transaction ends nobody else's to change."""
+    row = await tx.fetch_row(_LOCK_ACTIVE)
     if row is None:
         raise LookupError("The active organization is gone.")
     return row

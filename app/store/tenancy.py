@@ -6,37 +6,23 @@ row security lets it see and write that organization's rows and raises where no 
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Any, Final, TypeVar, cast
+from typing import Final, TypeVar
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
-import asyncpg
-
-from app.domain.errors import AlreadyExists, InvalidState
-from app.store.connection import ConnectionPool, Unavailable, outages
-from app.store.query import TENANT, Query, Relation, new_id
+from app.domain.errors import AlreadyExists
+from app.store.audit import seal
+from app.store.connection import ConnectionPool, Unavailable
+from app.store.query import Query, Relation, new_id
 from app.store.tables import Organization
-from app.store.tables.organization import Mode, OrganizationStatus
-from app.store.tenant import Actor, News, TenantFacts
+from app.store.tenant import Actor, News
+from app.store.transaction import Transaction, WriteTransaction
 
 organizations = Relation(Organization)
 
-Row = TypeVar("Row")
-
-_FACTS: Final = Query(
-    """
-    select status, mode, time_zone, default_currency, region, coalesce(test_clock, now()) as now
-    from organizations where organization_id = :organization_id
-    """
-)
-
 _EXISTS: Final = Query("select true from organizations where organization_id = :organization_id")
-
-_ENTER: Final = "select set_config('app.organization_id', '{}', true)"
-"""To be filled with a UUID that was parsed or made here."""
 
 
 AfterCommit = Callable[[frozenset[News]], None]
@@ -45,141 +31,6 @@ AfterCommit = Callable[[frozenset[News]], None]
 
 class CommitLost(Exception):
     """The transaction was rolled back by PostgreSQL where it should have been committed."""
-
-
-class Transaction:
-    """A transaction inside one organization. One statement runs at a time; others wait their turn.
-
-    `opened_ns`, by the monotonic clock, is no later than what it sees: whatever was heard since then it may not know.
-    """
-
-    def __init__(self, connection: asyncpg.Connection, organization_id: UUID, actor: Actor, opened_ns: int = 0) -> None:
-        self.organization_id = organization_id
-        self.actor = actor
-        self.opened_ns = opened_ns
-        self._connection = connection
-        self._turn = asyncio.Lock()
-        self._ended = False
-        self.statements = 0
-
-    async def fetch(self, query: Query[Row], **parameters: Any) -> list[Row]:
-        """Run a statement for its rows."""
-        arguments = query.arguments({**parameters, TENANT: self.organization_id})
-        async with self._statement():
-            records = await self._connection.fetch(query.sql, *arguments)
-        return cast("list[Row]", records) if query.row is None else [query.row(record) for record in records]
-
-    async def fetch_row(self, query: Query[Row], **parameters: Any) -> Row | None:
-        """Run a statement for its first row; None where it gives none."""
-        rows = await self.fetch(query, **parameters)
-        return rows[0] if rows else None
-
-    async def fetch_value(self, query: Query[Any], **parameters: Any) -> Any:
-        """Run a statement for the first column of its first row; None where it gives none."""
-        row = await self.fetch_row(query, **parameters)
-        return None if row is None else row[0]
-
-    async def execute(self, query: Query[Any], **parameters: Any) -> int:
-        """Run a statement and give the number of rows that it touched."""
-        arguments = query.arguments({**parameters, TENANT: self.organization_id})
-        async with self._statement():
-            status = await self._connection.execute(query.sql, *arguments)
-        return int(status.rpartition(" ")[2])
-
-    async def turn_to_end(self) -> asyncpg.Connection:
-        """Wait until no statement runs, let none begin from now on, and give the connection to be ended."""
-        async with self._turn:
-            self._ended = True
-        return self._connection
-
-    async def execute_many(self, query: Query[Any], rows: Iterable[Mapping[str, Any]]) -> None:
-        """Run a statement once for each set of parameters."""
-        arguments = [query.arguments({**row, TENANT: self.organization_id}) for row in rows]
-        async with self._statement():
-            await self._connection.executemany(query.sql, arguments)
-
-    @asynccontextmanager
-    async def _statement(self) -> AsyncGenerator[None]:
-        """Wait for the connection's turn. Raises Unavailable where PostgreSQL gave up: time, a lock, a restart."""
-        async with self._turn:
-            self.statements += 1
-            with outages(self._connection):
-                yield
-
-
-class WriteTransaction(Transaction):
-    """A transaction that may write. `now` is its one instant, by the tenant's clock.
-
-    `news` is what others are to be told once it is committed; None where nobody carries that on (see `news.py`).
-    """
-
-    now: datetime
-    facts: TenantFacts
-
-    def __init__(
-        self,
-        connection: asyncpg.Connection,
-        organization_id: UUID,
-        actor: Actor,
-        at: datetime | None,
-        news: set[News] | None = None,
-    ) -> None:
-        super().__init__(connection, organization_id, actor)
-        self.news = news
-        self._at = at
-        self._depth = 0
-
-    async def learn_facts(self, *, whatever_status: bool = False) -> None:
-        """Read the organization's facts and its clock. Raises InvalidState where it may not change anything."""
-        facts = cast("Any", await self.fetch_row(_FACTS))
-        if facts is None:
-            raise Unavailable("The organization is gone.")
-        self.facts = TenantFacts(
-            status=OrganizationStatus(facts["status"]),
-            mode=Mode(facts["mode"]),
-            zone=ZoneInfo(facts["time_zone"]),
-            default_currency=facts["default_currency"],
-            region=facts["region"],
-        )
-        self.now = self._at or facts["now"]
-        if self.facts.status is not OrganizationStatus.ACTIVE and not whatever_status:
-            raise InvalidState(f"The organization is {self.facts.status}: nothing can be changed in it.")
-
-    @asynccontextmanager
-    async def savepoint(self) -> AsyncGenerator[None]:
-        """What happens inside is undone where it raises; the transaction goes on."""
-        self._depth += 1
-        name = f"step_{self._depth}"
-        await self._command(f"savepoint {name}")
-        try:
-            yield
-        except BaseException:
-            await self._command(f"rollback to savepoint {name}")
-            raise
-        finally:
-            self._depth -= 1
-        await self._command(f"release savepoint {name}")
-
-    @asynccontextmanager
-    async def found_organization(self) -> AsyncGenerator["WriteTransaction"]:
-        """Go on, in the same transaction, inside an organization that does not exist yet, to make it.
-
-        Its id is made here, so that no organization that exists can be entered this way. Where the block raises, the
-        rollback that follows takes the setting back too.
-        """
-        founding = WriteTransaction(self._connection, new_id(), self.actor, self._at)
-        founding.now = self.now
-        await self._command(_ENTER.format(founding.organization_id))
-        yield founding
-        await self._command(_ENTER.format(self.organization_id))
-
-    async def check_deferred(self) -> None:
-        """Check now what PostgreSQL would check at the commit."""
-        await self._command("set constraints all immediate")
-
-    async def _command(self, text: str) -> None:
-        async with self._statement():
-            await self._connection.execute(text)
 
 
 Opened = TypeVar("Opened", bound=Transaction)
@@ -237,6 +88,7 @@ class TenantDatabase:
         transaction = await self._open_write(whatever_status=whatever_status)
         try:
             yield transaction
+            await seal(transaction)
         except BaseException:
             await self._close(transaction, commit=False)
             raise
@@ -275,6 +127,8 @@ class TenantDatabase:
         try:
             if rehearse and isinstance(held, WriteTransaction):
                 await held.check_deferred()
+            elif commit and isinstance(held, WriteTransaction):
+                await seal(held)
         except BaseException:
             await self._close(held, commit=False)
             raise
@@ -352,6 +206,7 @@ class Database:
                 raise AlreadyExists("The organization is here already.")
             transaction.now = at or await connection.fetchval("select now()")
             yield transaction
+            await seal(transaction)
         except BaseException:
             await self._pool.end(connection, commit=False)
             raise

@@ -35,10 +35,16 @@ def is_connection(field: GraphQLField) -> bool:
     return get_named_type(field.type).name.endswith("Connection")
 
 
+RECORDS = ("Query", "auditRecords")
+"""Whatever is done makes this list longer, far beyond one page: it is walked and filtered in test_audit.py."""
+
 SPOTS = sorted(
-    (name, field) for name, type_ in TYPES.items() for field, made in type_.fields.items() if is_connection(made)
+    spot
+    for name, type_ in TYPES.items()
+    for field, made in type_.fields.items()
+    if is_connection(made) and (spot := (name, field)) != RECORDS
 )
-"""Every list of the schema: (type, field)."""
+"""Every list of the schema but that one: (type, field)."""
 
 ORDERS = [
     (field, direction) for field in ("CREATED_AT", "FINALIZED_AT", "DUE_AT", "TOTAL") for direction in ("ASC", "DESC")
@@ -342,6 +348,7 @@ def test_every_filter_is_tried() -> None:
             filter_type = get_named_type(made.args["filter"].type)
             assert isinstance(filter_type, GraphQLInputObjectType)
             there |= {(field, name) for name in filter_type.fields}
+    there -= {(field, name) for field, name in there if ("Query", field) == RECORDS}
     assert there <= tried, there - tried
 
 

@@ -1,4 +1,4 @@
-"""`tallygate ledger verify` at the keyboard."""
+"""`tallygate ledger verify` and `tallygate audit verify` at the keyboard."""
 
 import asyncio
 
@@ -43,3 +43,28 @@ async def test_it_says_what_is_wrong(worker_url: str, options: tuple[str, ...]) 
     done = await verify(worker_url, *options)
     assert done.exit_code == 1
     assert "--organization ORG, or --all" in done.stderr
+
+
+async def test_audit_records_are_verified_likewise(
+    owner: Caller, administrator: asyncpg.Connection, worker_url: str
+) -> None:
+    """`tallygate audit verify` says how long the chain is, or where it breaks."""
+
+    async def verified():
+        return await asyncio.to_thread(
+            run, "audit", "verify", "--organization", owner.organization_id, DATABASE_URL=worker_url
+        )
+
+    await owner.change("customerCreate", {"name": "Zork"}, "customer { id }")
+    intact = await verified()
+    assert (intact.exit_code, intact.stdout) == (0, f"{owner.organization_id}: intact, 2 records\n"), intact.stderr
+    await administrator.execute("set session_replication_role = replica")
+    await administrator.execute("alter table audit_records disable trigger append_only")
+    await administrator.execute(
+        "delete from audit_records where organization_id = $1 and sequence = 2", owner.database.organization_id
+    )
+    await administrator.execute("alter table audit_records enable always trigger append_only")
+    await administrator.execute("reset session_replication_role")
+    broken = await verified()
+    assert broken.exit_code == 1
+    assert broken.stdout == f"{owner.organization_id}: BROKEN, the last records are missing after 1\n"

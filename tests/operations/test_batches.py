@@ -52,7 +52,7 @@ async def test_a_batch_posts_as_its_postings_would_one_by_one(
             assert (entry.customer_id, entry.currency, entry.description) == (*whose, posted.description)
             assert (entry.running_balance_minor, entry.sequence) == (sums[whose], counts[whose])
         verification = await verify_ledger(tx)
-    assert (verification.intact, verification.transactions) == (True, 32)
+    assert (verification.intact, verification.links) == (True, 32)
     await check_books(administrator, owner)
 
 
@@ -91,7 +91,7 @@ async def test_a_batch_stands_or_falls_together(owner: Caller, customers: list[U
             async with owner.database.write() as tx:
                 await post_all(tx, [good, *bad])
     async with owner.database.read() as tx:
-        assert (await verify_ledger(tx)).transactions == 1
+        assert (await verify_ledger(tx)).links == 1
 
 
 async def test_batches_at_once_follow_each_other(
@@ -108,7 +108,7 @@ async def test_batches_at_once_follow_each_other(
     await check_books(administrator, owner)
     async with owner.database.read() as tx:
         verification = await verify_ledger(tx)
-    assert (verification.intact, verification.transactions) == (True, 108)
+    assert (verification.intact, verification.links) == (True, 108)
 
 
 async def test_numbers_are_drawn_in_a_row(tester: Caller) -> None:

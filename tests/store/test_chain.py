@@ -38,12 +38,12 @@ async def transaction_at(administrator: asyncpg.Connection, caller: Caller, sequ
 async def test_an_untouched_chain_is_intact(booked: Caller) -> None:
     """Every transaction follows from the one before, and the ledger ends where the last one does."""
     found = await verified(booked)
-    assert (found.intact, found.transactions, found.broken_at) == (True, TRANSACTIONS, None)
+    assert (found.intact, found.links, found.broken_at) == (True, TRANSACTIONS, None)
 
 
 async def test_an_empty_ledger_is_intact(owner: Caller) -> None:
     """Nothing to seal, nothing broken."""
-    assert await verified(owner) == Verification(intact=True, transactions=0, broken_at=None, head=None)
+    assert await verified(owner) == Verification(intact=True, links=0, broken_at=None, head=None)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ async def test_a_changed_removed_or_inserted_row_is_named(
     victim = await transaction_at(administrator, booked, 4)
     await administrator.execute(tampering, victim["id"])
     found = await verified(booked)
-    assert (found.intact, found.transactions, found.broken_at) == (False, 3, victim["id"])
+    assert (found.intact, found.links, found.broken_at) == (False, 3, victim["id"])
 
 
 async def test_a_removed_transaction_is_found(

@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 
 from app.operations.billing.run import run_billing
+from app.store.chain import verify_audit
 from app.store.connection import ConnectionPool
 from app.store.migration import migrate
 from app.store.roles import APP
@@ -37,6 +38,13 @@ OLD_ROWS = (
          amount_minor, currency, period_start, period_end, sort_order, plan_id, explanation)
        values ($1, $1, $1, 'BASE_FEE', 'Pro: base fee', 2, 3100, 6200, 'USD', '2026-08-01Z', '2026-09-01Z', 0, $1, '{}')
     """,
+    """insert into audit_records (organization_id, id, action, outcome, record_id, principal_kind, principal,
+         request_id, changes, created_at)
+       select $1, gen_random_uuid(), action, 'ALLOWED', $1, 'API_KEY', 'Zork (é)', 'request', changes,
+         now() - number * interval '1 hour'
+       from (values ('invoice_line_item.add', '[{"field": "amount", "after": 6200}]'::jsonb, 2),
+                    ('organization.update', '[{"field": "legal_name", "after": "Old \u00ef Inc"}]', 1),
+                    ('invoice.void', '[{"field": "reason", "after": null}]', 3)) as old (action, changes, number)""",
     "insert into invoice_numbers values ($1, 2026, 1)",
     "insert into ledgers (organization_id, id, name, status, last_sequence, created_at)"
     " values ($1, $1, 'billing', 'ACTIVE', 0, now())",
@@ -65,7 +73,7 @@ async def name(server: Server, template: str) -> AsyncIterator[str]:
 
 
 async def test_what_was_billed_stays_billed_and_the_rest_falls_due(server: Server, name: str) -> None:
-    """August was billed before; September and October are billed by the first run, at the same two seats."""
+    """August was billed before, September and October are billed by the first run; the audit records become a chain."""
     organization_id = uuid.uuid4()
     administrator = await asyncpg.connect(server.url(name))
     await administrator.execute("set session_replication_role = replica")
@@ -75,10 +83,19 @@ async def test_what_was_billed_stays_billed_and_the_rest_falls_due(server: Serve
     pool = ConnectionPool(server.url(name, APP), size=1)
     await pool.open()
     try:
-        summary = await run_billing(Database(pool).tenant(organization_id, Actor("SYSTEM", "test", "test")))
+        tenant = Database(pool).tenant(organization_id, Actor("SYSTEM", "test", "test"))
+        async with tenant.read() as tx:
+            chained = await verify_audit(tx)
+        summary = await run_billing(tenant)
+        async with tenant.read() as tx:
+            went_on = await verify_audit(tx)
     finally:
         await pool.close()
     assert (summary.invoices, summary.failures) == (2, ())
+    assert (chained.intact, chained.links) == (True, 3)
+    assert (went_on.intact, went_on.links) == (True, 6)
+    types = await administrator.fetch("select record_type from audit_records order by sequence limit 3")
+    assert [row["record_type"] for row in types] == ["invoice", "invoice", "organization"]
     found = await administrator.fetch("select number, period_start, total_minor from invoices order by period_start")
     await administrator.close()
     assert [tuple(row) for row in found] == [

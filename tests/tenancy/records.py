@@ -20,6 +20,7 @@ class Records:
 
     NODES: ClassVar[dict[str, str]] = {
         "ApiKey": "api_key",
+        "AuditRecord": "audit_record",
         "Customer": "customer",
         "Invoice": "finalized",
         "InvoiceLineItem": "draft_line",
@@ -63,6 +64,8 @@ class Records:
     api_key: str
     member: str
     subject: str
+    audit_record: str
+    principal: str
     child: str
     child_owner: Caller
 
@@ -134,6 +137,7 @@ async def full_organization(founder: Founder, database: Database, mark: str, *, 
           billed: invoice(id: $billed) { number }
           usageEvents { nodes { id eventId source } }
           customers { nodes { id isDefault } }
+          auditRecords(first: 1) { nodes { id principal } }
         }
         """,
         draft=draft,
@@ -170,6 +174,8 @@ async def full_organization(founder: Founder, database: Database, mark: str, *, 
         api_key=key,
         member=member_id,
         subject=member["subject"],
+        audit_record=found["auditRecords"]["nodes"][0]["id"],
+        principal=found["auditRecords"]["nodes"][0]["principal"],
         child=child,
         child_owner=child_owner,
     )

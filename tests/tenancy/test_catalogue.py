@@ -57,6 +57,7 @@ GRANTS: dict[tuple[str, str], tuple[str, str]] = {
     (APP, "accounts"):                   ("INSERT, SELECT", "balance_minor, entry_count, last_posted_at"),
     (APP, "alembic_version"):            ("SELECT", ""),
     (APP, "api_keys"):                   ("INSERT, SELECT", API_KEY_UPDATES),
+    (APP, "audit_chains"):               ("INSERT, SELECT", "head, last_sequence"),
     (APP, "audit_records"):              ("INSERT, SELECT", ""),
     (APP, "customers"):                  ("INSERT, SELECT", "address, email, external_id, metadata, name, updated_at"),
     (APP, "idempotency_records"):        ("INSERT, SELECT", "answer, created_at, document, fingerprint"),

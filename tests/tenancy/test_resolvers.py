@@ -39,6 +39,7 @@ import app
 from app.api.errors import TenantRequired
 from app.api.ids import CUSTOMER, parsed, uuid_of
 from app.api.loaders.api_key import ApiKeyLoader
+from app.api.loaders.audit_record import AuditRecordLoader
 from app.api.loaders.customer import CustomerLoader
 from app.api.loaders.invoice import InvoiceLoader, LineLoader, LinesLoader
 from app.api.loaders.ledger_entry import BalancesLoader, LedgerEntryLoader
@@ -335,7 +336,7 @@ class TestRoles:
                 denied[request_id] = scope_of(field)
         recorded = await administrator.fetch(
             "select request_id, action, reason, principal_kind, principal from audit_records"
-            " where organization_id = $1 and outcome = 'DENIED' and request_id like $2",
+            " where organization_id = $1 and outcome = 'DENIED' and request_id like $2 and reason like 'lacks %'",
             parsed(company.organization_id)[1],
             f"{role}-%",
         )
@@ -417,6 +418,7 @@ async def reservation_ids(records: Records) -> list[UUID]:
 
 LOADERS: dict[type[TenantLoader[Any, Any]], tuple[Keys, tuple[Any, ...]]] = {
     # Each loader, its keys, and the variant of it.
+    AuditRecordLoader: (ids_of("auditRecords"), ()),
     BalancesLoader: (ids_of("customers"), (None, None)),
     CorrectionsLoader: (ids_of("usageEvents"), ()),
     CurrentPeriodLoader: (ids_of("subscriptions"), ()),

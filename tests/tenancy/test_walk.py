@@ -69,6 +69,8 @@ FIELDS: dict[str, list[Arguments]] = {
     # Each field with references among its arguments, and each root field: how an organization calls it with what it
     # has. More than one way where references exclude each other.
     "Query.apiKeys": [nothing],
+    # No mutation takes an entry's id: of others, the caller's own denials would tell.
+    "Query.auditRecords": [lambda own: {"filter": {"recordId": own.ledger_entry}}],
     "Query.balances": [nothing],
     "Query.customer": [lambda own: {"id": own.customer}, lambda own: {"externalId": own.external_id}],
     "Query.customers": [nothing],
@@ -242,6 +244,8 @@ TEXTS = {
     "ApiKeyCreateInput.name",
     "ApiKeyCreateInput.role",
     "CustomerCreateInput.email",
+    "AuditRecordFilter.action",
+    "AuditRecordFilter.principal",
     "CustomerCreateInput.name",
     "CustomerUpdateInput.email",
     "CustomerUpdateInput.name",
@@ -615,6 +619,9 @@ class TestReferences:
                 suffix = value_at(way(world.stranger), place.path).partition("_")[2]
                 # The caller's own record, but by an id of another type: that is none of its ids.
                 alternatives += [*unfit_for(foreign, world.known), f"xyz_{suffix}"]
+            if place.field == "Query.auditRecords":
+                # It takes an id of any type: by another record's it finds where the caller tried that one.
+                alternatives.remove(world.known.customer)
             own = way(world.stranger) | in_earnest(place)
             answer = await call_own(world.stranger, place.field, with_value(own, place.path, foreign))
             assert_tells_nothing(answer, world.strings, foreign)
@@ -954,6 +961,8 @@ class TestEntering:
             parents_own = dataclasses.replace(parent, child=parent.organization)
             hidden = await strings_of(administrator, parents_own)
             hidden -= {parent.mark, *forms_of(parent.organization), *forms_of(parent.child)}
+            # Who acted inside the child is told there, by its credential.
+            hidden -= {form for form in hidden if form in parent.principal}
             before = await checksum_of(administrator, parents_own)
             for way in FIELDS[field]:
                 answer = await call(inside, field, way(parent))

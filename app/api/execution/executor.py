@@ -8,6 +8,7 @@ from graphql import DocumentNode, GraphQLError, GraphQLObjectType, GraphQLSchema
 from graphql.pyutils import Path
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
+from app.api.errors import cause_of
 from app.api.execution.variables import built
 from app.api.idempotency import Replayed
 from app.api.tenancy import Context
@@ -87,6 +88,7 @@ class SettlingExecutor(StrawberryGraphQLCoreExecutionContext):
             if isinstance(error.original_error, Replayed):
                 context.replayed = True
                 return error.original_error.answer
+            context.failed(cause_of(error))
             raise
         except BaseException:
             await context.abandon()
@@ -97,6 +99,7 @@ class SettlingExecutor(StrawberryGraphQLCoreExecutionContext):
             field = self.schema.get_field(parent_type, field_details_list[0].node.name.value)
             if field is None:
                 raise
+            context.failed(error)
             self.handle_field_error(error, field.type, field_details_list, path)
             return None
         return completed

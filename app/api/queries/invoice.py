@@ -51,5 +51,9 @@ async def _invoice(info: Info, id: str | None, number: str | None) -> Any:
     if (id is None) == (number is None):
         raise BadUserInput("Give `id` or `number`: one of them.")
     if id is not None:
-        return await info.context.loaders.get(InvoiceLoader).load(uuid_of(INVOICE, id))
-    return await load_invoice_by_number(await info.context.db.snapshot(), number or "")
+        found = await info.context.loaders.get(InvoiceLoader).load(uuid_of(INVOICE, id))
+    else:
+        found = await load_invoice_by_number(await info.context.db.snapshot(), number or "")
+    if found is not None:
+        info.context.looked_at("invoice", found.id)
+    return found

@@ -1,12 +1,14 @@
 """Anything by its id."""
 
 from typing import Annotated, Any, Final
+from uuid import UUID
 
 import strawberry
 
 from app.api import ids
 from app.api.errors import BadUserInput
 from app.api.loaders.api_key import ApiKeyLoader
+from app.api.loaders.audit_record import AuditRecordLoader
 from app.api.loaders.customer import CustomerLoader
 from app.api.loaders.invoice import InvoiceLoader, LineLoader
 from app.api.loaders.ledger_entry import LedgerEntryLoader
@@ -37,6 +39,7 @@ NODES: Final[dict[str, tuple[str, type[TenantLoader[Any, Any]]]]] = {
     ids.LEDGER_ENTRY: ("ledger:read", LedgerEntryLoader),
     ids.API_KEY: ("api_key:read", ApiKeyLoader),
     ids.MEMBER: ("member:read", MemberLoader),
+    ids.AUDIT_RECORD: ("audit:read", AuditRecordLoader),
 }
 """By prefix: the scope that reading such a record needs, and what loads it."""
 
@@ -75,10 +78,18 @@ async def _load_all(info: Info, wanted: list[strawberry.ID]) -> list[Any]:
     for prefix, texts in by_loader.items():
         if prefix in NODES:
             scope, loader = NODES[prefix]
-            require(info.context, scope)
+            require(info.context, scope, {"id": texts[0]})
             keys = [ids.uuid_of(prefix, text) for text in texts]
             found |= dict(zip(texts, await info.context.loaders.get(loader).load_many(keys), strict=True))
+            _look(info, prefix, [key for text, key in zip(texts, keys, strict=True) if found[text] is not None])
     return [found.get(text) for text in wanted]
+
+
+def _look(info: Info, prefix: str, found: list[UUID]) -> None:
+    """An invoice by `node` is looked at as one by `invoice` is."""
+    if prefix == ids.INVOICE:
+        for key in found:
+            info.context.looked_at("invoice", key)
 
 
 async def _load(info: Info, wanted: strawberry.ID) -> Any:

@@ -6,7 +6,7 @@ from typing import Any, cast
 import strawberry
 
 from app.domain import charge, entitlement, invoice, ledger, period, plan, price, reservation, subscription, usage
-from app.store.tables import organization
+from app.store.tables import audit, organization
 
 
 class OrderDirection(StrEnum):
@@ -59,6 +59,7 @@ for _enum, _description in (
     (invoice.PaymentState, "What came of asking for the money, beside the status."),
     (invoice.BillingReason, "Why an invoice was made."),
     (charge.LineItemKind, "What a line is for."),
+    (audit.AuditOutcome, "What came of what was tried."),
     (ledger.EntryType, "What an entry on a customer's statement is."),
 ):
     strawberry.enum(_enum, name="LedgerEntryType" if _enum is ledger.EntryType else None, description=_description)
@@ -118,6 +119,14 @@ for _enum, _descriptions in (
         },
     ),
     (
+        audit.AuditOutcome,
+        {
+            "ALLOWED": "It was done.",
+            "DENIED": "The credential may not, or there is no such record in the organization.",
+            "FAILED": "It was tried and failed for a reason of the server's own; nothing was stored.",
+        },
+    ),
+    (
         usage.UsageVerdict,
         {
             "DUPLICATE": "Counted before: nothing was added.",
@@ -130,6 +139,7 @@ for _enum, _descriptions in (
         _value.description = _descriptions.get(_value.name)
 
 Aggregation = usage.Aggregation
+AuditOutcome = audit.AuditOutcome
 BillingReason = invoice.BillingReason
 BillingTiming = plan.BillingTiming
 CancelTiming = subscription.CancelTiming

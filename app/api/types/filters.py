@@ -5,11 +5,12 @@ from typing import Any
 
 import strawberry
 
-from app.api.ids import CUSTOMER, INVOICE, SUBSCRIPTION, uuid_of
+from app.api.ids import CUSTOMER, INVOICE, NOUN_OF, SUBSCRIPTION, parsed, uuid_of
 from app.api.pagination import ConnectionsUnder, ListRequest, PageArguments
 from app.api.scalars import MinorUnits
 from app.api.tenancy import Info
 from app.api.types.enums import (
+    AuditOutcome,
     InvoiceOrderField,
     InvoiceStatus,
     LedgerEntryType,
@@ -103,6 +104,34 @@ class LedgerEntryFilter:
         return found | span("effective", self.effective_at)
 
 
+@strawberry.input(description="Which audit records: all conditions hold.")
+class AuditRecordFilter:
+    """Which audit records."""
+
+    record_id: strawberry.ID | None = strawberry.field(
+        default=strawberry.UNSET, description="About this record, of whatever type."
+    )
+    action: str | None = strawberry.field(default=strawberry.UNSET, description="Of this action: invoice.finalize.")
+    outcome: list[AuditOutcome] | None = strawberry.field(
+        default=strawberry.UNSET, description="With one of these outcomes."
+    )
+    principal: str | None = strawberry.field(
+        default=strawberry.UNSET, description="By this principal, spelled as the records spell it."
+    )
+    created_at: PeriodInput | None = strawberry.field(default=strawberry.UNSET, description="Inside this span.")
+
+    def conditions(self) -> dict[str, Any]:
+        """The conditions by name. Raises Invalid for a span that ends before it begins."""
+        found = _given(
+            ("action", self.action, str), ("outcome", self.outcome, list), ("principal", self.principal, str)
+        )
+        record_id = given(self.record_id)
+        if record_id is not None:
+            prefix, uuid = parsed(record_id)
+            found |= {"record_type": NOUN_OF.get(prefix, ""), "record_id": uuid}
+        return found | span("created", self.created_at)
+
+
 def span(name: str, period: PeriodInput | None) -> dict[str, Any]:
     """The two conditions of a span of time."""
     found = given(period)
@@ -148,6 +177,11 @@ def subscriptions_under(
 ) -> ConnectionsUnder:
     """The subscriptions of each parent."""
     return ConnectionsUnder(info, subscription.listing, subscription_list(page, filter), parent)
+
+
+def audit_record_list(page: PageArguments, filter: AuditRecordFilter | None) -> ListRequest:
+    """What a list of audit records asks for."""
+    return ListRequest(page, _conditions(filter))
 
 
 def invoices_under(

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
+from app.domain.audit import Change, masked
 from app.domain.errors import NotFound
 from app.store.audit import record
 from app.store.customer import lock_customer
@@ -13,7 +14,10 @@ from app.store.tenancy import TenantDatabase
 
 
 async def update_customer(db: TenantDatabase, customer_id: UUID, changes: Mapping[str, Any]) -> None:
-    """Change those attributes of a customer, clean already; what is left out stays. Raises NotFound, AlreadyExists."""
+    """Change those attributes of a customer, clean already; what is left out stays. Raises NotFound, AlreadyExists.
+
+    Its audit record names the fields and hides their values, which are personal.
+    """
     async with db.write() as tx:
         customer = await lock_customer(tx, customer_id)
         if customer is None:
@@ -22,4 +26,5 @@ async def update_customer(db: TenantDatabase, customer_id: UUID, changes: Mappin
         await store_customer(tx, id=customer_id, **(kept | dict(changes)), updated_at=tx.now)
         if changes.get("external_id"):
             await match_waiting(tx, external_customer_id=changes["external_id"])
-        await record(tx, "customer.update", customer_id, dict.fromkeys(changes, "***"))
+        changed = {name: Change(masked(kept[name]), masked(value)) for name, value in changes.items()}
+        await record(tx, "customer.update", customer_id, changed)

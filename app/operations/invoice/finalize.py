@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from app.domain.audit import Change
 from app.store.audit import record
 from app.store.finalization import finalize_draft
 from app.store.invoice import lock_invoice
@@ -22,4 +23,6 @@ async def finalize_invoice(
         final = await finalize_draft(tx, draft.expecting(expected_version), due_in_days)
         if final.subscription_id is not None:
             await reopen_billing(tx, final.subscription_id, since=tx.now)
-        await record(tx, "invoice.finalize", final.id, {"number": final.number})
+        await record(
+            tx, "invoice.finalize", final.id, {"status": Change(draft.status, final.status), "number": final.number}
+        )

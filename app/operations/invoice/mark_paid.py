@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from app.domain.audit import differences
 from app.domain.errors import Invalid
+from app.domain.invoice import Invoice
 from app.domain.ledger import EntryType
 from app.domain.text import optional_text
 from app.store.audit import record
@@ -53,4 +55,9 @@ async def mark_invoice_paid(db: TenantDatabase, invoice_id: UUID, receipt: Recei
                 kept_description=f"Paid beyond {paid.number}: kept as credit",
             ),
         )
-        await record(tx, "invoice.mark_paid", paid.id, {"amount": received})
+        changed = differences(_shown(invoice), _shown(paid))
+        await record(tx, "invoice.mark_paid", paid.id, {**changed, "amount": received})
+
+
+def _shown(invoice: Invoice) -> dict[str, object]:
+    return {"status": invoice.status, "amountPaid": invoice.amount_paid}

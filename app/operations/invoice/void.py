@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from app.domain.audit import Change
 from app.domain.invoice import InvoiceStatus
 from app.domain.ledger import EntryType
 from app.domain.text import LONG_MAX, optional_text
@@ -41,4 +42,4 @@ async def void_invoice(
                     invoice_id=void.id,
                 ),
             )
-        await record(tx, "invoice.void", void.id, {"reason": why})
+        await record(tx, "invoice.void", void.id, {"status": Change(invoice.status, void.status)}, reason=why)

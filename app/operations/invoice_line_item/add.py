@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from uuid import UUID
 
+from app.domain.audit import Change
 from app.domain.charge import manual_line
 from app.domain.errors import Invalid
 from app.domain.invoice import LINE_ITEMS_MAX
@@ -37,4 +38,5 @@ async def add_invoice_line_item(db: TenantDatabase, invoice_id: UUID, new: NewLi
         first = lines[-1].sort_order + 1 if lines else 0
         await insert_lines(tx, [(changed, [line])], first=first)
         await save_invoice(tx, changed)
-        await record(tx, "invoice_line_item.add", invoice_id, {"amount": line.amount})
+        total = Change(draft.totals.total, changed.totals.total)
+        await record(tx, "invoice_line_item.add", invoice_id, {"amount": line.amount, "total": total}, of="invoice")

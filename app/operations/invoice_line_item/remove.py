@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from app.domain.audit import Change
 from app.domain.errors import NotFound
 from app.store.audit import record
 from app.store.invoice import delete_line, kinds_and_amounts, load_lines, lock_invoice, save_invoice
@@ -19,4 +20,5 @@ async def remove_invoice_line_item(
         if not await delete_line(tx, invoice_id, line_item_id):
             raise NotFound("The invoice has no line with this id.", "lineItemId")
         await save_invoice(tx, changed)
-        await record(tx, "invoice_line_item.remove", invoice_id)
+        total = Change(draft.totals.total, changed.totals.total)
+        await record(tx, "invoice_line_item.remove", invoice_id, {"total": total}, of="invoice")

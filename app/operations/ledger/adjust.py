@@ -50,7 +50,8 @@ async def adjust_ledger(db: TenantDatabase, adjustment: Adjustment) -> UUID:
                 effective_at=adjustment.effective_at,
             ),
         )
-        await record(tx, "ledger.adjust", entry_id, {"amount": adjustment.amount})
+        changes = {"amount": adjustment.amount, "currency": adjustment.currency}
+        await record(tx, "ledger.adjust", entry_id, changes, of="ledger_entry")
         return entry_id
 
 

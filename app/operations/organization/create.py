@@ -35,7 +35,8 @@ async def create_organization(db: TenantDatabase, new: NewOrganization, parent_i
     """Make a child organization and give its id; it has no key yet: one enters it to make one.
 
     The parent is the active organization where `parent_id` is left out, else it or one of its descendants.
-    Raises NotFound, Invalid, LimitExceeded. One transaction: the child, its default customer, ledger and audit record.
+    Raises NotFound, Invalid, LimitExceeded. One transaction: the child, its default customer and ledger, and an audit
+    record on either side.
     """
     if new.test_clock is not None and new.mode is not Mode.TEST:
         raise Invalid("Only a TEST organization has a clock of its own.", "testClock")
@@ -61,5 +62,6 @@ async def create_organization(db: TenantDatabase, new: NewOrganization, parent_i
                 time_zone=new.time_zone,
                 properties=metadata(new.metadata, "metadata"),
             )
+            await record(child, "organization.create", child.organization_id, {"legalName": new.legal_name})
         await record(tx, "organization.create", child.organization_id, {"legalName": new.legal_name})
         return child.organization_id

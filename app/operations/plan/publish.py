@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from app.domain.audit import Change
 from app.domain.errors import InvalidState, NotFound
 from app.domain.plan import PlanStatus
 from app.store.audit import record
@@ -18,4 +19,4 @@ async def publish_plan(db: TenantDatabase, plan_id: UUID) -> None:
         if plan.status != PlanStatus.DRAFT:
             raise InvalidState(f"Only a plan that is DRAFT can be published; this one is {plan.status}.", "planId")
         await set_plan_status(tx, plan_id, PlanStatus.ACTIVE)
-        await record(tx, "plan.publish", plan_id)
+        await record(tx, "plan.publish", plan_id, {"status": Change(plan.status, PlanStatus.ACTIVE)})

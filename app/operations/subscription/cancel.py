@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from app.domain.audit import Change
+from app.domain.period import shown
 from app.domain.subscription import CancelTiming
 from app.domain.text import LONG_MAX, optional_text
 from app.store.audit import record
@@ -40,5 +42,13 @@ async def cancel_subscription(db: TenantDatabase, subscription_id: UUID, cancell
             final = await bill_at_once(tx, after, end)
             after = after.billed(end)
         await save_subscription(tx, after, before)
-        await record(tx, "subscription.cancel", after.id, {"cancelAt": None if end is None else end.isoformat()})
+        changes = {
+            "status": Change(before.status(tx.now), after.status(tx.now)),
+            "cancelAt": Change(_shown(before.timeline.ends_at), _shown(end)),
+        }
+        await record(tx, "subscription.cancel", after.id, changes, reason=reason)
         return None if final is None else final.id
+
+
+def _shown(instant: datetime | None) -> str | None:
+    return None if instant is None else shown(instant)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from uuid import UUID
 
+from app.domain.audit import Change
 from app.domain.billing import due_at_change
 from app.domain.invoice import Invoice
 from app.domain.subscription import ProrationBehavior, Subscription
@@ -41,7 +42,11 @@ async def change_subscription_plan(db: TenantDatabase, subscription_id: UUID, ch
         if change.proration is ProrationBehavior.RESET_PERIOD:
             after = after.billed(tx.now)
         await save_subscription(tx, after, before)
-        changes = {"plan": f"{row.key} version {row.version}", "quantity": quantity, "proration": change.proration}
+        changes = {
+            "plan": f"{row.key} version {row.version}",
+            "quantity": Change(before.quantity, quantity),
+            "proration": change.proration,
+        }
         await record(tx, "subscription.change_plan", after.id, changes)
         return None if final is None else final.id
 

@@ -3,6 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
+from app.domain.audit import Change
 from app.domain.period import shown
 from app.store.audit import record
 from app.store.subscription import lock_subscription, save_subscription
@@ -21,4 +22,6 @@ async def pause_subscription(
         before = await lock_subscription(tx, subscription_id)
         after = before.expecting(expected_version).paused(now=tx.now, resumes_at=resumes_at)
         await save_subscription(tx, after, before)
-        await record(tx, "subscription.pause", after.id, {"resumesAt": resumes_at and shown(resumes_at)})
+        status = Change(before.status(tx.now), after.status(tx.now))
+        changes = {"status": status, "resumesAt": resumes_at and shown(resumes_at)}
+        await record(tx, "subscription.pause", after.id, changes)

@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from app.domain.audit import Change
 from app.store.audit import record
 from app.store.subscription import lock_subscription, save_subscription
 from app.store.tenancy import TenantDatabase
@@ -16,4 +17,5 @@ async def resume_subscription(db: TenantDatabase, subscription_id: UUID, *, expe
         before = await lock_subscription(tx, subscription_id)
         after = before.expecting(expected_version).resumed(now=tx.now)
         await save_subscription(tx, after, before)
-        await record(tx, "subscription.resume", after.id)
+        status = Change(before.status(tx.now), after.status(tx.now))
+        await record(tx, "subscription.resume", after.id, {"status": status})

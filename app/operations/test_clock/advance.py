@@ -6,6 +6,7 @@ from uuid import UUID
 
 import structlog
 
+from app.domain.audit import Change
 from app.domain.clock import clock_at
 from app.domain.daily import next_daily_run
 from app.domain.errors import Invalid, InvalidState, LimitExceeded
@@ -36,7 +37,7 @@ async def advance_test_clock(db: TenantDatabase, to: datetime) -> None:
     async with db.write() as tx:
         if tx.facts.mode is not Mode.TEST:
             raise InvalidState("Only a TEST organization has a clock of its own; this one is LIVE.")
-        tx.now = await lock_clock(tx)
+        tx.now = stood_at = await lock_clock(tx)
         if to <= tx.now:
             raise Invalid(f"The clock stands at {shown(tx.now)}: give a later instant.", "to")
         if to > boundary(tx.now, Interval.YEAR, 2, 1, tx.facts.zone):
@@ -45,7 +46,8 @@ async def advance_test_clock(db: TenantDatabase, to: datetime) -> None:
         invoices = await _bill_on_the_way(tx, to)
         tx.now = to
         await update_organization(tx, test_clock=to, updated_at=to)
-        await record(tx, "test_clock.advance", tx.organization_id, {"to": shown(to), "invoices": invoices})
+        changes = {"testClock": Change(shown(stood_at), shown(to)), "invoices": invoices}
+        await record(tx, "test_clock.advance", tx.organization_id, changes, of="organization")
 
 
 async def _bill_on_the_way(tx: WriteTransaction, to: datetime) -> int:

@@ -63,7 +63,7 @@ async def correct_usage(db: TenantDatabase, correction: Correction) -> Corrected
         adjustment = await _adjusted(tx, event)
         changes = {"quantity": f"{correction.quantity:f}", "reason": reason}
         changes |= {} if adjustment is None else {"adjustment": str(adjustment.id)}
-        await record(tx, "usage.correct", event.id, changes)
+        await record(tx, "usage.correct", event.id, changes, of="usage_event")
         return Corrected(event.id, None if adjustment is None else adjustment.id)
 
 

@@ -13,5 +13,5 @@ async def release_usage(db: TenantDatabase, reservation_id: UUID) -> None:
     async with db.write() as tx:
         held, _ = await lock_reservation(tx, reservation_id)
         await end_reservation(tx, held.released(tx.now))
-        await record(tx, "usage.release", held.id)
+        await record(tx, "usage.release", held.id, of="reservation")
         await tell_usage(tx, [held.customer_id])

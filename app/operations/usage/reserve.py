@@ -88,5 +88,7 @@ async def _hold(tx: WriteTransaction, held: Reservation, answer: Entitlement) ->
     if not await take(tx, held.counter_id, held.quantity, used=answer.used or Decimal(0), limit=limit):
         raise AssertionError("Under the counter's lock, the rule and the update disagree.")
     await insert_reservation(tx, held)
-    await record(tx, "usage.reserve", held.id, {"feature": held.feature, "quantity": figure(held.quantity)})
+    await record(
+        tx, "usage.reserve", held.id, {"feature": held.feature, "quantity": figure(held.quantity)}, of="reservation"
+    )
     await tell_usage(tx, [held.customer_id])

@@ -51,7 +51,7 @@ async def settle_usage(db: TenantDatabase, settlement: Settlement) -> None:
         if settlement.quantity:
             await _use(tx, settled, counter, settlement, aggregation)
         await end_reservation(tx, settled)
-        await record(tx, "usage.settle", held.id, {"quantity": figure(settlement.quantity)})
+        await record(tx, "usage.settle", held.id, {"quantity": figure(settlement.quantity)}, of="reservation")
         await tell_usage(tx, [held.customer_id])
 
 

@@ -1,7 +1,7 @@
 """The tables as SQLModel classes, one noun a file: what migrations are compared with and queries are built from."""
 
 from app.store.tables.api_key import ApiKey
-from app.store.tables.audit import AuditRecord
+from app.store.tables.audit import AuditChain, AuditRecord
 from app.store.tables.column import TENANT_TABLES, metadata
 from app.store.tables.customer import Customer
 from app.store.tables.idempotency import IdempotencyRecord
@@ -27,6 +27,7 @@ __all__ = [
     "TENANT_TABLES",
     "Account",
     "ApiKey",
+    "AuditChain",
     "AuditRecord",
     "Customer",
     "IdempotencyRecord",

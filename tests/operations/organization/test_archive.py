@@ -20,6 +20,7 @@ from app.archive.reading import opened_archive
 from app.archive.writing import ArchiveWriter, new_archive
 from app.domain.credential import prefix_of, secret_hash
 from app.domain.errors import AlreadyExists, NotFound
+from app.operations.audit.verify import verify_audit_chain
 from app.operations.ledger.verify import verify_ledger_chain
 from app.operations.organization.export import export_organization
 from app.operations.organization.import_ import Place, import_organization
@@ -148,9 +149,11 @@ async def test_it_comes_back_as_it_was(
     assert len(new) == 1
     assert "organization.import" in new.pop()
     before.pop("audit_records")
+    assert after.pop("audit_chains") != before.pop("audit_chains")
     assert after == before
     tenant = elsewhere.database.tenant(id_, ACTOR)
     assert (await verify_ledger_chain(tenant)).intact
+    assert (await verify_audit_chain(tenant)).intact
     (key,) = await elsewhere.system.find_api_keys(prefix_of(records.owner.api_key) or "")
     assert key.secret_hash == secret_hash(records.owner.api_key, PEPPER)
     with pytest.raises(AlreadyExists):
