@@ -14,7 +14,7 @@ from app.domain.closed_period import closed_periods, differences
 from app.domain.invoice import BillingReason, Invoice, drafted
 from app.domain.period import Period
 from app.domain.subscription import Subscription
-from app.store.billing import count_usage, counts_of, each_by_itself
+from app.store.billing import count_usage, counts_of, each_by_itself, record_finalized
 from app.store.coverage import Draft, document_from_coverage, load_accounts
 from app.store.finalization import finalize_drafts
 from app.store.invoice import (
@@ -53,7 +53,7 @@ async def adjust_chunk(
     async def together(some: Sequence[UUID]) -> int:
         stretches = await take_late(tx, some, until)
         drafts = await draft_adjustments(tx, stretches)
-        return len(await finalize_drafts(tx, drafts))
+        return await record_finalized(tx, await finalize_drafts(tx, drafts))
 
     return await each_by_itself(tx, subscription_ids, together)
 

@@ -20,7 +20,7 @@ from app.domain.period import Period
 from app.domain.subscription import Subscription
 from app.domain.timeline import TICK, Timeline, cut_to
 from app.domain.usage import Aggregation
-from app.store.audit import record
+from app.store.audit import record, record_all
 from app.store.connection import TRY_AGAIN, TooSlow, Unavailable
 from app.store.coverage import Accounts, Draft, document_from_coverage, load_accounts
 from app.store.finalization import finalize_drafts
@@ -150,9 +150,15 @@ async def bill_chunk(
 
     async def together(some: Sequence[UUID]) -> int:
         found = await load_domain_subscriptions(tx, some, tx.facts.zone)
-        return len(await bill_due(tx, found.values(), until))
+        return await record_finalized(tx, await bill_due(tx, found.values(), until))
 
     return await each_by_itself(tx, subscription_ids, together)
+
+
+async def record_finalized(tx: WriteTransaction, finals: Sequence[Invoice]) -> int:
+    """Audit what was finalized together, each by itself; how many there are."""
+    await record_all(tx, "invoice.finalize", {final.id: {"number": final.number} for final in finals})
+    return len(finals)
 
 
 async def each_by_itself(
