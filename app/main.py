@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.routing import Route
 
@@ -26,8 +27,10 @@ from app.store.notification import Listener
 from app.store.system import SystemDatabase
 from app.store.tenancy import Database
 from app.watch import Watch
+from app.web.cors import cors
 from app.web.middleware import RequestIdMiddleware
 from app.web.probes import probe_routes
+from app.web.refusal import not_served
 from app.web.usage import UsageEndpoint
 
 
@@ -103,6 +106,7 @@ def application(settings: Settings, demo_keys: Sequence[DemoKey] = (), watch: Wa
             *(graphiql_routes() if settings.graphiql else []),
             *probe_routes(system),
         ],
-        middleware=[Middleware(watch.around), Middleware(RequestIdMiddleware)],
+        middleware=[Middleware(watch.around), Middleware(RequestIdMiddleware), *cors(settings.cors_origins)],
+        exception_handlers={HTTPException: not_served},
         lifespan=lifespan,
     )

@@ -1,13 +1,16 @@
 """Everything that can be set from outside, read once at start and passed in. `docs/configuration.md` lists it."""
 
 import ipaddress
+import re
 from typing import Annotated, Final, NamedTuple, Self
 from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 SECRET_LENGTH_MIN: Final = 32
+
+_ORIGIN: Final = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?\Z")
 
 
 ALGORITHMS: Final = ("RS256", "ES256", "EdDSA")
@@ -122,8 +125,29 @@ class Settings(ProcessSettings):
     entitlement_customers_max: Annotated[int, Field(ge=1, le=10_000_000)] = Field(
         default=200_000, description="Customers whose entitlements each worker process keeps in memory."
     )
+    operations_max: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        default=16, description="Operations that each worker process runs at once."
+    )
+    organization_operations_max: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        default=4, description="The same of one organization."
+    )
+    cost_budget: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        default=10_000, description="Points that one operation may cost."
+    )
+    allowance_points: Annotated[int, Field(ge=1, le=1_000_000_000)] = Field(
+        default=200_000, description="Points that an organization may spend at once, not less than cost_budget."
+    )
+    allowance_points_per_second: Annotated[int, Field(ge=0, le=1_000_000_000)] = Field(
+        default=20_000, description="Points that come back to an organization each second; 0 for no limit."
+    )
     planner: bool = Field(
         default=True, description="Whether queries are answered by their plan; graphql-core answers them where not."
+    )
+    introspection: bool = Field(
+        default=True, description="Whether authenticated callers may ask for the schema, and errors suggest its names."
+    )
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="Origins, separated by commas, whose pages may call from a browser; none by default."
     )
     graphiql: bool = Field(default=True, description="Whether GraphiQL is served at /graphql.")
 
@@ -162,12 +186,28 @@ class Settings(ProcessSettings):
             raise ValueError(f"give one or more of {','.join(ALGORITHMS)}")
         return value
 
+    @model_validator(mode="after")
+    def _affordable(self) -> Self:
+        if self.allowance_points < self.cost_budget:
+            raise ValueError("allowance_points must be cost_budget or more, or the dearest documents could never run")
+        return self
+
     @field_validator("api_key_pepper", "cursor_secret")
     @classmethod
     def _long_enough(cls, value: SecretStr) -> SecretStr:
         if len(value.get_secret_value()) < SECRET_LENGTH_MIN:
             raise ValueError(f"give {SECRET_LENGTH_MIN} characters or more")
         return value
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _origins(cls, value: str | tuple[str, ...]) -> tuple[str, ...]:
+        given = value.split(",") if isinstance(value, str) else value
+        origins = tuple(origin.strip() for origin in given if origin.strip())
+        for origin in origins:
+            if not _ORIGIN.match(origin):
+                raise ValueError(f"{origin} is no origin: give a scheme, a host and a port where there is one")
+        return origins
 
     @field_validator("host")
     @classmethod

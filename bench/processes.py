@@ -135,6 +135,7 @@ async def start_server(scratch: Scratch, *options: str) -> tuple[str, Running]:
         "DATABASE_URL": scratch.url(),
         "TALLYGATE_API_KEY_PEPPER": PEPPER,
         "TALLYGATE_CURSOR_SECRET": CURSOR_SECRET,
+        "TALLYGATE_ALLOWANCE_POINTS_PER_SECOND": "0",  # what it can do, not what one organization may ask
     }
     server = Running(["serve", "--port", str(port), *options], environment)
     url = f"http://127.0.0.1:{port}"

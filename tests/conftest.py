@@ -120,6 +120,9 @@ def settings(app_url: str) -> Settings:
         statement_timeout_ms=20_000,
         lock_timeout_ms=10_000,
         idle_timeout_ms=20_000,
+        operations_max=100,
+        organization_operations_max=100,
+        allowance_points_per_second=0,
     )
 
 

@@ -16,9 +16,12 @@ from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOpe
 from strawberry.types.graphql import OperationType as StrawberryOperationType
 
 from app.api import errors
+from app.api.allowance import Allowance
 from app.api.authentication import Authenticator
-from app.api.errors import ApiError, BadUserInput, ErrorCode, Forbidden, Overloaded
+from app.api.charge import Charge, Till
+from app.api.errors import ApiError, BadUserInput, ErrorCode, Forbidden, Overloaded, RateLimited
 from app.api.graphiql import CONTENT_SECURITY_POLICY
+from app.api.hangup import Attended, HungUp
 from app.api.ids import ORGANIZATION, type_id
 from app.api.limits import (
     GraphQLRequest,
@@ -30,10 +33,12 @@ from app.api.limits import (
     request_from_parts,
     variables_from_json,
 )
-from app.api.observer import OK, REFUSED, Observer, Seen
+from app.api.observer import HUNG_UP, OK, REFUSED, Observer, Seen
 from app.api.schema import schema
 from app.api.tenancy import Context, Planning, Tenant
+from app.api.turnstile import Turnstile
 from app.settings import Settings
+from app.store.allowance import Bucket
 from app.store.connection import Unavailable
 from app.store.memory import EntitlementMemory
 from app.store.tenancy import Database
@@ -56,9 +61,13 @@ _STATUS: Final[dict[type[ApiError], HTTPStatus]] = {
 _STATUS_OF_CODE: Final[dict[ErrorCode, HTTPStatus]] = {
     ErrorCode.UNAUTHENTICATED: HTTPStatus.UNAUTHORIZED,
     ErrorCode.FORBIDDEN: HTTPStatus.FORBIDDEN,
+    ErrorCode.RATE_LIMITED: HTTPStatus.TOO_MANY_REQUESTS,
     ErrorCode.OVERLOADED: HTTPStatus.SERVICE_UNAVAILABLE,
     ErrorCode.INTERNAL: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
+
+_CLIENT_CLOSED: Final = 499
+"""What the log says of an answer that nobody waited for."""
 
 _READS: Final = frozenset({StrawberryOperationType.QUERY})
 _ALL: Final = frozenset({StrawberryOperationType.QUERY, StrawberryOperationType.MUTATION})
@@ -73,6 +82,7 @@ class Answer:
     code: ErrorCode | None = None
     replayed: bool = False
     planning: Planning | None = None
+    charge: Charge | None = None
 
 
 class GraphQLEndpoint:
@@ -88,6 +98,9 @@ class GraphQLEndpoint:
         observers: Sequence[Observer] = (),
     ) -> None:
         """`page` is GraphiQL's, or None where it is not served."""
+        bucket = Bucket(settings.allowance_points, settings.allowance_points_per_second)
+        self._till = Till(settings.cost_budget, Allowance(database, bucket))
+        self._turnstile = Turnstile(settings.operations_max, settings.organization_operations_max)
         self._settings = settings
         self._database = database
         self._authenticator = authenticator
@@ -111,6 +124,10 @@ class GraphQLEndpoint:
         except Unavailable as error:
             self._tell(seen, ErrorCode.OVERLOADED, started)
             return _refusal(Overloaded(errors.code_and_message(error)[1]), request_id, media_type)
+        except HungUp:
+            self._tell(seen, HUNG_UP, started)
+            log.info("graphql.hung_up", request_id=request_id)
+            return Response(status_code=_CLIENT_CLOSED)
         except Exception:
             self._tell(seen, ErrorCode.INTERNAL, started)
             raise
@@ -122,7 +139,7 @@ class GraphQLEndpoint:
             planning=answer.planning,
         )
         self._tell(seen, answer.code, started)
-        return _response(answer, media_type)
+        return _response(answer, media_type, self._till.headers(answer.charge))
 
     def _tell(self, seen: Seen, code: str | None, started: float) -> None:
         """Tell whoever counts or traces requests what became of one."""
@@ -137,21 +154,32 @@ class GraphQLEndpoint:
         for observer in self._observers:
             observer.entered(tenant)
         structlog.contextvars.bind_contextvars(organization_id=type_id(ORGANIZATION, tenant.organization_id))
-        if request.method in _SAFE:
-            given = _from_url(request.query_params)
-        else:
+        body = None
+        if request.method not in _SAFE:
             _check_media_type(request)
             body = await body_of(
                 request,
                 bytes_max=self._settings.usage_body_bytes_max,
                 seconds_max=self._settings.body_seconds_max,
             )
-            given = request_from_json(body)
-            if len(body) > self._settings.body_bytes_max and "usageRecord" not in given.query:
-                raise TooLarge(f"The request is larger than {self._settings.body_bytes_max:,} bytes.")
-        context = seen.context = self._context(request, given, tenant, request_id)
-        answer = await self._execute(given, context, read_only=request.method in _SAFE)
-        return replace(answer, replayed=context.replayed, planning=context.planning)
+        # Only now, so that a slow client takes nobody's place.
+        await self._turnstile.enter(tenant.organization_id)
+        try:
+            given = self._given(request, body)
+            context = seen.context = self._context(request, given, tenant, request_id)
+            async with Attended(request):
+                answer = await self._execute(given, context, read_only=body is None)
+        finally:
+            self._turnstile.leave(tenant.organization_id)
+        return replace(answer, replayed=context.replayed, planning=context.planning, charge=context.charge)
+
+    def _given(self, request: Request, body: bytes | None) -> GraphQLRequest:
+        if body is None:
+            return _from_url(request.query_params)
+        given = request_from_json(body)
+        if len(body) > self._settings.body_bytes_max and "usageRecord" not in given.query:
+            raise TooLarge(f"The request is larger than {self._settings.body_bytes_max:,} bytes.")
+        return given
 
     def _context(self, request: Request, given: GraphQLRequest, tenant: Tenant, request_id: str) -> Context:
         return Context(
@@ -163,6 +191,8 @@ class GraphQLEndpoint:
             document=given.query,
             idempotency_header=request.headers.get("idempotency-key"),
             given_tenant=tenant,
+            till=self._till,
+            introspection=self._settings.introspection,
             planner=self._settings.planner,
         )
 
@@ -184,7 +214,7 @@ class GraphQLEndpoint:
             raise BadUserInput("Send a query or a mutation: subscriptions are not served here.") from error
         except CannotGetOperationTypeError as error:
             raise BadUserInput(error.as_http_error_reason()) from error
-        return _answer_of(result.data, result.errors, context.request_id)
+        return _answer_of(result.data, result.errors, context)
 
     def _graphiql(self, page: str) -> Response:
         return HTMLResponse(
@@ -199,22 +229,23 @@ class _OnlyPost(BadUserInput):
 _STATUS[_OnlyPost] = HTTPStatus.METHOD_NOT_ALLOWED
 
 
-def _answer_of(data: Any, found: list[GraphQLError] | None, request_id: str) -> Answer:
+def _answer_of(data: Any, found: list[GraphQLError] | None, context: Context) -> Answer:
+    charged = {} if context.charge is None else {"extensions": {"cost": context.charge.shown()}}
     if not found:
-        return Answer({"data": data}, refused=False)
-    shown = errors.formatted(found, request_id)
+        return Answer({"data": data, **charged}, refused=False)
+    shown = errors.formatted(found, context.request_id, suggestions=context.introspection)
     refused = data is None and all(error.path is None for error in found)
     content = {"errors": shown} if refused else {"data": data, "errors": shown}
-    return Answer(content, refused=refused, code=shown[0]["extensions"]["code"])
+    return Answer({**content, **charged}, refused=refused, code=shown[0]["extensions"]["code"])
 
 
-def _response(answer: Answer, media_type: str) -> Response:
+def _response(answer: Answer, media_type: str, limits: Mapping[str, str]) -> Response:
     """GraphQL over HTTP: a refused request is 400 in the newer media type, 200 in the older one."""
     status = HTTPStatus.OK
     if answer.refused:
         by_code = _STATUS_OF_CODE.get(answer.code) if answer.code else None
         status = by_code or (HTTPStatus.BAD_REQUEST if media_type == RESPONSE_JSON else HTTPStatus.OK)
-    headers = {"idempotent-replayed": "true"} if answer.replayed else {}
+    headers = {"idempotent-replayed": "true", **limits} if answer.replayed else limits
     return _json(answer.content, status, media_type, headers)
 
 
@@ -225,6 +256,8 @@ def _refusal(error: ApiError, request_id: str, media_type: str) -> Response:
         headers["www-authenticate"] = "Bearer"
     if status is HTTPStatus.SERVICE_UNAVAILABLE:
         headers["retry-after"] = "1"
+    if isinstance(error, RateLimited):
+        headers["retry-after"] = str(error.retry_after_seconds)
     if status is HTTPStatus.METHOD_NOT_ALLOWED:
         headers["allow"] = "POST"
     if not isinstance(error, Forbidden):

@@ -14,6 +14,7 @@ log = structlog.get_logger(__name__)
 
 ERRORS_MAX: Final = 10
 MESSAGE_MAX: Final = 500
+_SUGGESTION: Final = " Did you mean "
 
 
 class ErrorCode(StrEnum):
@@ -23,6 +24,7 @@ class ErrorCode(StrEnum):
     FORBIDDEN = "FORBIDDEN"
     BAD_USER_INPUT = "BAD_USER_INPUT"
     QUERY_TOO_COMPLEX = "QUERY_TOO_COMPLEX"
+    RATE_LIMITED = "RATE_LIMITED"
     OVERLOADED = "OVERLOADED"
     IDEMPOTENCY_KEY_REUSED = "IDEMPOTENCY_KEY_REUSED"
     IDEMPOTENCY_IN_PROGRESS = "IDEMPOTENCY_IN_PROGRESS"
@@ -69,6 +71,16 @@ class Overloaded(ApiError):
     code = ErrorCode.OVERLOADED
 
 
+class RateLimited(ApiError):
+    """The organization asks for too much at a time; `retry_after_seconds` says how long to wait."""
+
+    code = ErrorCode.RATE_LIMITED
+
+    def __init__(self, message: str, retry_after_seconds: int) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
 class TenantRequired(ApiError):
     """A field was asked to run outside any organization."""
 
@@ -93,9 +105,16 @@ def code_and_message(error: BaseException | None) -> tuple[ErrorCode, str]:
             return ErrorCode.INTERNAL, "Internal error."
 
 
-def formatted(errors: Sequence[GraphQLError], request_id: str) -> list[dict[str, Any]]:
-    """At most 10 errors as the answer bears them; what is not ours is logged whole and shown masked."""
-    return [_formatted(error, request_id) for error in errors[:ERRORS_MAX]]
+def formatted(errors: Sequence[GraphQLError], request_id: str, *, suggestions: bool = True) -> list[dict[str, Any]]:
+    """At most 10 errors as the answer bears them; what is not ours is logged whole and shown masked.
+
+    `suggestions=False` leaves out graphql-core's "Did you mean", which tells names of the schema.
+    """
+    shown = [_formatted(error, request_id) for error in errors[:ERRORS_MAX]]
+    if not suggestions:
+        for error in shown:
+            error["message"] = error["message"].partition(_SUGGESTION)[0]
+    return shown
 
 
 def bare(error: ApiError, request_id: str) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from app.api.errors import BadUserInput
 from app.api.execution.document import unfit
 
 JSON_DEPTH_MAX: Final = 32
+ITEMS_MAX: Final = 2_000
+"""Of a list or an object in the variables: twice what any field takes, so that the field can say so itself."""
 
 _ESCAPED_NUL: Final = b"\\u0000"
 """How JSON writes the one character that PostgreSQL cannot hold; orjson refuses half a surrogate pair itself."""
@@ -87,7 +89,7 @@ def request_from_parts(parts: Any, *, fit: bool = False) -> GraphQLRequest:
         raise BadUserInput("`operationName` must be a string.")
     if extensions is not None and not isinstance(extensions, dict):
         raise BadUserInput("`extensions` must be an object.")
-    _check_depth(variables)
+    _check_shape(variables)
     if not fit:
         _check_text(variables)
         _check_text(query)
@@ -116,10 +118,12 @@ def _is_utf_8(content: bytes) -> bool:
     return True
 
 
-def _check_depth(variables: dict[str, Any] | None) -> None:
-    """Refuse what is nested too deep."""
+def _check_shape(variables: dict[str, Any] | None) -> None:
+    """Refuse what is nested too deep, or too long: what coerces it would take long to say that it is too much."""
     level: list[Any] = [variables] if variables else []
     for _ in range(JSON_DEPTH_MAX):
+        if level and max(map(len, level)) > ITEMS_MAX:
+            raise BadUserInput(f"A list or an object in `variables` has at most {ITEMS_MAX:,} items.")
         level = [
             inner
             for outer in level

@@ -14,6 +14,7 @@ MANY_FIELDS: Final = "many"
 
 OK: Final = "OK"
 REFUSED: Final = "REFUSED"
+HUNG_UP: Final = "HUNG_UP"
 
 
 @dataclass(slots=True)

@@ -23,6 +23,7 @@ from app.store.tables.audit import AuditOutcome
 from app.store.tenancy import Actor, Database, TenantDatabase
 
 if TYPE_CHECKING:
+    from app.api.charge import Charge, Till
     from app.api.loaders.loader import Loaders
 
 
@@ -63,6 +64,9 @@ class Context:
     root_fields: int = 1
     reserved_key: IdempotencyKey | None = None
     replayed: bool = False
+    introspection: bool = True
+    till: "Till | None" = None
+    charge: "Charge | None" = None
     planner: bool = True
     planning: Planning | None = None
     unplanned_because: str | None = None

@@ -69,10 +69,11 @@ class Running:
 def of_python(url: str) -> list[Kind]:
     """Tallygate, and its peers in Python."""
     secrets = {"TALLYGATE_API_KEY_PEPPER": PEPPER, "TALLYGATE_CURSOR_SECRET": "cursors-of-the-dashboard-benchmark"}
+    unlimited = {"TALLYGATE_ALLOWANCE_POINTS_PER_SECOND": "0"}
     serve = [str(Path(sys.executable).with_name("tallygate")), "serve", "--port", "{port}"]
     database = {"DATABASE_URL": url}
     return [
-        Kind(TALLYGATE, serve, database | secrets, keyed=True),
+        Kind(TALLYGATE, serve, database | secrets | unlimited, keyed=True),
         Kind(NAIVE, _uvicorn("naive"), database),
         Kind(HANDWRITTEN, _uvicorn("handwritten"), database, path="/dashboard"),
     ]

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from app.api.ids import ORGANIZATION, SUBSCRIPTION, uuid_of
 from app.domain.role import Role
+from app.store.allowance import Bucket, lease_points
 from app.store.late_usage import Stretch, insert_late
 from app.store.tenancy import Actor, Database
 from app.store.usage import load_event_of
@@ -128,6 +129,8 @@ async def full_organization(founder: Founder, database: Database, mark: str, *, 
     key = await _made(owner, "apiKeyCreate", {"name": f"{mark} key"}, "apiKey")
     member = {"subject": f"{mark}|subject", "email": f"member@{mark}.example", "role": "billing"}
     member_id = await _made(owner, "memberAdd", member, "member")
+    bucket = Bucket(size=1_000, refill=1)
+    await lease_points(database, owner.database.organization_id, bucket, needed=1, block=1, returned=0)
     child, child_owner = await _child(founder, database, owner, mark)
     found = await owner.data(
         """

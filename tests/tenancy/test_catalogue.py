@@ -56,6 +56,7 @@ GRANTS: dict[tuple[str, str], tuple[str, str]] = {
     # (role, table):                     (rights on the table, columns that it may change)
     (APP, "accounts"):                   ("INSERT, SELECT", "balance_minor, entry_count, last_posted_at"),
     (APP, "alembic_version"):            ("SELECT", ""),
+    (APP, "allowances"):                 ("INSERT, SELECT", "points, refilled_at"),
     (APP, "api_keys"):                   ("INSERT, SELECT", API_KEY_UPDATES),
     (APP, "audit_chains"):               ("INSERT, SELECT", "head, last_sequence"),
     (APP, "audit_records"):              ("INSERT, SELECT", ""),

@@ -10,6 +10,7 @@ from graphql import GraphQLError, OperationType
 from graphql.execution.values import VariableValues, get_variable_values
 from strawberry.types import ExecutionResult
 
+from app.api.charge import charge
 from app.api.errors import ApiError
 from app.api.execution.cache import DocumentCache
 from app.api.execution.document import Declined, KnownDocument, KnownOperation, known
@@ -47,6 +48,10 @@ class PlannedQueries:
         if isinstance(plan, Declined):
             context.planning, context.unplanned_because = Planning.DECLINED, plan.reason
             return None
+        try:
+            await charge(context, operation.cost, variables)
+        except ApiError as error:
+            return ExecutionResult(data=None, errors=[GraphQLError(error.message, original_error=error)])
         return await _answer(Operation(self._schema, operation.node, operation.fragments, values, context), plan)
 
     def _document(self, text: str, context: Context) -> KnownDocument | None:

@@ -24,8 +24,11 @@ from graphql import (
 )
 from strawberry.schema.schema import validate_document
 
+from app.api.cost import cost_of
 from app.api.errors import TooComplex
+from app.api.execution.bounds import check_bounds
 from app.api.execution.plan import Plan
+from app.api.formula import Cost
 
 TOKENS_MAX: Final = 2_000
 NUMBER_MAX: Final = 100
@@ -51,8 +54,9 @@ class Declined(NamedTuple):
 class KnownOperation:
     """An operation of a valid document, and its plans."""
 
-    def __init__(self, node: OperationDefinitionNode, fragments: dict[str, FragmentDefinitionNode]) -> None:
+    def __init__(self, node: OperationDefinitionNode, fragments: dict[str, FragmentDefinitionNode], cost: Cost) -> None:
         self.node = node
+        self.cost = cost
         self.fragments = fragments
         self.plans: OrderedDict[Choice, Plan | Declined] = OrderedDict()
         self._conditions = _conditions_of(node, fragments.values())
@@ -84,20 +88,21 @@ class KnownDocument:
 
 
 def known(schema: GraphQLSchema, text: str) -> KnownDocument:
-    """Parse and validate. Raises GraphQLError for a syntax error, TooComplex for too many tokens."""
+    """Parse and validate. Raises GraphQLError for a syntax error, TooComplex for one beyond its bounds."""
     document = parsed(text)
     errors = tuple(validate_document(schema, document, tuple(specified_rules)))
-    return KnownDocument(document, errors, len(text) * _TEXT_BYTES, {} if errors else _operations_of(document))
+    return KnownDocument(document, errors, len(text) * _TEXT_BYTES, {} if errors else _operations_of(schema, document))
 
 
 def parsed(text: str) -> DocumentNode:
-    """Parse a document. Raises GraphQLError for a syntax error, TooComplex for too many tokens."""
+    """Parse a document. Raises GraphQLError for a syntax error, TooComplex for one beyond its bounds."""
     try:
         document = parse(text, max_tokens=TOKENS_MAX)
     except GraphQLError as error:
         if "token" in error.message and str(TOKENS_MAX) in error.message:
             raise TooComplex(f"The document has more than {TOKENS_MAX:,} tokens.") from error
         raise
+    check_bounds(document)
     visit(document, _ValueCheck())
     return document
 
@@ -113,14 +118,18 @@ def unfit(text: str) -> str | None:
     return None
 
 
-def _operations_of(document: DocumentNode) -> dict[str | None, KnownOperation]:
+def _operations_of(schema: GraphQLSchema, document: DocumentNode) -> dict[str | None, KnownOperation]:
     fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
     nodes = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
     found: dict[str | None, KnownOperation] = {
-        node.name.value: KnownOperation(node, fragments) for node in nodes if node.name is not None
+        node.name.value: KnownOperation(node, fragments, cost_of(schema, fragments, node))
+        for node in nodes
+        if node.name is not None
     }
     if len(nodes) == 1:
-        found[None] = next(iter(found.values()), None) or KnownOperation(nodes[0], fragments)
+        (node,) = nodes
+        only = next(iter(found.values()), None)
+        found[None] = only or KnownOperation(node, fragments, cost_of(schema, fragments, node))
     return found
 
 

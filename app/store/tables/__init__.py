@@ -1,5 +1,6 @@
 """The tables as SQLModel classes, one noun a file: what migrations are compared with and queries are built from."""
 
+from app.store.tables.allowance import Allowance
 from app.store.tables.api_key import ApiKey
 from app.store.tables.audit import AuditChain, AuditRecord
 from app.store.tables.column import TENANT_TABLES, metadata
@@ -26,6 +27,7 @@ from app.store.tables.usage import (
 __all__ = [
     "TENANT_TABLES",
     "Account",
+    "Allowance",
     "ApiKey",
     "AuditChain",
     "AuditRecord",

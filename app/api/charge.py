@@ -1,0 +1,76 @@
+"""What an operation is charged: its cost, within the budget of one document, out of its organization's allowance."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
+
+from app.api.allowance import Allowance, Balance
+from app.api.errors import RateLimited, TooComplex
+from app.api.formula import Cost
+
+if TYPE_CHECKING:
+    from app.api.tenancy import Context
+
+POLICY: Final = "points"
+"""The name of the limit in the RateLimit headers."""
+
+
+@dataclass(slots=True)
+class Charge:
+    """What an operation asked for, and what is left. Without a limit there is no balance."""
+
+    requested: int
+    budget: int
+    balance: Balance | None = None
+    retry_after_seconds: int | None = None
+
+    def shown(self) -> dict[str, Any]:
+        """As `extensions.cost` bears it."""
+        shown = {"requested": self.requested, "budget": self.budget}
+        return shown if self.balance is None else {**shown, "available": self.balance.available}
+
+
+async def charge(context: "Context", cost: Cost, variables: Mapping[str, Any] | None) -> None:
+    """Charge for an operation, once: a plan that failed is not paid for again. Raises TooComplex, RateLimited."""
+    if context.till is not None and context.charge is None and context.given_tenant is not None:
+        charged = context.charge = context.till.asked(cost.of(variables))
+        await context.till.pay(context.given_tenant.organization_id, charged)
+
+
+class Till:
+    """Charges operations. Each process has one."""
+
+    def __init__(self, budget: int, allowance: Allowance) -> None:
+        self._budget = budget
+        self._allowance = allowance
+
+    def asked(self, points: int) -> Charge:
+        """A charge of so many points, not paid yet."""
+        return Charge(points, self._budget)
+
+    async def pay(self, organization_id: UUID, charge: Charge) -> None:
+        """Take the points out of the organization's allowance. Raises TooComplex, RateLimited."""
+        if charge.requested > charge.budget:
+            raise TooComplex(
+                f"The operation costs {charge.requested:,} points, and {charge.budget:,} is the most:"
+                " ask for smaller pages, or for less at a time."
+            )
+        try:
+            charge.balance = await self._allowance.spend(organization_id, charge.requested)
+        except RateLimited as error:
+            charge.balance = self._allowance.balance(organization_id)
+            charge.retry_after_seconds = error.retry_after_seconds
+            raise
+
+    def headers(self, charge: Charge | None) -> dict[str, str]:
+        """RateLimit and RateLimit-Policy (draft-ietf-httpapi-ratelimit-headers); none where there is no limit."""
+        if charge is None or charge.balance is None:
+            return {}
+        bucket, balance = self._allowance.bucket, charge.balance
+        retry = {} if charge.retry_after_seconds is None else {"retry-after": str(charge.retry_after_seconds)}
+        return {
+            **retry,
+            "ratelimit-policy": f'"{POLICY}";q={bucket.size};w={-(-bucket.size // bucket.refill)}',
+            "ratelimit": f'"{POLICY}";r={balance.available};t={balance.full_in_seconds}',
+        }
