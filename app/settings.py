@@ -236,3 +236,9 @@ class WorkerSettings(ProcessSettings):
     job_retry_seconds_max: Annotated[float, Field(gt=0, le=86_400)] = Field(
         default=600.0, description="How long it waits at most."
     )
+
+
+class ReportSettings(WorkerSettings):
+    """Settings of a report over organizations: the worker records it, the operator makes it."""
+
+    operator_database_url: SecretStr = Field(description="The same database, as the login tallygate_operator.")

@@ -18,6 +18,7 @@ from app.cli.billing import billing
 from app.cli.jobs import jobs
 from app.cli.ledger import ledger
 from app.cli.organization import organization
+from app.cli.standing import add_standing_commands
 from app.cli.terminal import console, fail, settings_of_environment, with_sentences
 
 # Strawberry, Alembic and PostgreSQL's driver take most of a second to import: commands import what they need.
@@ -32,6 +33,7 @@ app = typer.Typer(
 app.add_typer(jobs)
 app.add_typer(billing)
 app.add_typer(ledger)
+add_standing_commands(organization)
 app.add_typer(organization)
 app.add_typer(audit)
 

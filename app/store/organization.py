@@ -8,14 +8,14 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 
 from app.domain.daily import next_daily_run
-from app.domain.errors import LimitExceeded, NotFound
+from app.domain.errors import InvalidState, LimitExceeded, NotFound
 from app.store.customer import insert_customer
 from app.store.ledger import open_billing_ledger
 from app.store.news import tell_terms
 from app.store.page import Key, Listing
 from app.store.query import Query, any_of, new_id, parameter
 from app.store.tables import Organization
-from app.store.tables.organization import Mode
+from app.store.tables.organization import Mode, OrganizationStatus
 from app.store.tenancy import Transaction, WriteTransaction, organizations
 
 OrganizationRow = organizations.row
@@ -135,6 +135,24 @@ async def take_billing_run(tx: WriteTransaction) -> bool:
     """Move the active organization's next run to the next day; False where it is not due or another took it."""
     following = next_daily_run(tx.now, tx.facts.zone)
     return bool(await tx.fetch_value(_MOVE_BILLING_RUN, following=following, due_at=tx.now))
+
+
+_MOVE_STATUS: Final = Query(
+    """
+    update organizations set status = :to_status, updated_at = :now
+    where organization_id = :organization_id and status = :from_status
+    returning true
+    """
+)
+
+
+async def move_status(tx: WriteTransaction, from_status: OrganizationStatus, to_status: OrganizationStatus) -> None:
+    """Give the active organization another status, as the worker; whoever knows its keys hears of it.
+
+    Raises InvalidState where it has not the status that it is to come from.
+    """
+    if not await tx.fetch_value(_MOVE_STATUS, from_status=from_status, to_status=to_status, now=tx.now):
+        raise InvalidState(f"The organization is {tx.facts.status}, not {from_status}.")
 
 
 DEPTH_MAX: Final = 8

@@ -4,8 +4,8 @@
 it owns nothing and row security binds it. `tallygate_worker` runs jobs: all that the app may do, bound like it, and the
 queue besides. `tallygate_directory` owns the few functions that must look past one tenant (to find a key's
 organization, to list an organization's descendants, to find who is to be billed) and sees only what its policies name.
-`tallygate_queue` owns the one function by which the app enqueues. `tallygate_operator` will report over tenants in
-aggregates only; it may see nothing yet.
+`tallygate_queue` owns the one function by which the app enqueues. `tallygate_operator` may call the functions of
+`tallygate_reporter`, which add up over tenants, and may see no row of anybody's.
 """
 
 from typing import Final
@@ -18,6 +18,7 @@ WORKER: Final = "tallygate_worker"
 DIRECTORY: Final = "tallygate_directory"
 QUEUE: Final = "tallygate_queue"
 OPERATOR: Final = "tallygate_operator"
+REPORTER: Final = "tallygate_reporter"
 
 QUEUE_SCHEMA: Final = "queue"
 """Where the queue's tables are, apart from the tenants' own."""
@@ -28,7 +29,8 @@ _LOGIN: Final = {
     WORKER: "login",
     DIRECTORY: "nologin",
     QUEUE: "nologin",
-    OPERATOR: "nologin",
+    OPERATOR: "login",
+    REPORTER: "nologin",
 }
 
 _NEEDED: Final = "nosuperuser nobypassrls nocreatedb nocreaterole noreplication"
@@ -46,9 +48,11 @@ def become_owner(connection: sa.Connection) -> None:
     for role, login in _LOGIN.items():
         if role not in there:
             run(f"create role {role} {login} {_NEEDED}")
+    if not run("select rolcanlogin from pg_roles where rolname = 'tallygate_operator'").scalar():
+        run(f"alter role {OPERATOR} login")  # made by a release in which it had nothing to do
     # From PostgreSQL 16 on, whoever makes a role is its member without being allowed to act as it.
     acting = "set" if (connection.dialect.server_version_info or ()) >= (16,) else "member"
-    for role in (OWNER, DIRECTORY, QUEUE):
+    for role in (OWNER, DIRECTORY, QUEUE, REPORTER):
         if not run(f"select pg_has_role(current_user, '{role}', '{acting}')").scalar():
             run(f"grant {role} to current_user")
     if not run(f"select pg_has_role('{WORKER}', '{APP}', 'usage')").scalar():

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from app.store.roles import APP, DIRECTORY, OPERATOR, OWNER, QUEUE, WORKER
+from app.store.roles import APP, DIRECTORY, OPERATOR, OWNER, QUEUE, REPORTER, WORKER
 from app.store.tables.column import PARTITIONS
 
 CURRENT_ORGANIZATION: Final = """
@@ -66,6 +66,14 @@ def directory_sees(table: str) -> list[str]:
     ]
 
 
+def reporter_sees(table: str, *columns: str) -> list[str]:
+    """Let the reports' functions look at those columns of a table past one tenant: only reading, only through them."""
+    return [
+        f"grant select ({', '.join(columns)}) on {table} to {REPORTER}",
+        f"create policy reporter on {table} for select to {REPORTER} using (true)",
+    ]
+
+
 def directory_function(signature: str, definition: str, *, executed_by: str = APP) -> list[str]:
     """Make a function that runs as the directory role; only the app, or who is named, may execute it."""
     return _function_of(DIRECTORY, signature, definition, executed_by)
@@ -74,6 +82,11 @@ def directory_function(signature: str, definition: str, *, executed_by: str = AP
 def queue_function(signature: str, definition: str) -> list[str]:
     """Make a function that runs as the role that may enqueue; only the app may execute it."""
     return _function_of(QUEUE, signature, definition, APP)
+
+
+def report_function(signature: str, definition: str) -> list[str]:
+    """Make a function that runs as the role that reports are made by; only the operator may execute it."""
+    return _function_of(REPORTER, signature, definition, OPERATOR)
 
 
 def _function_of(role: str, signature: str, definition: str, executed_by: str) -> list[str]:
@@ -97,6 +110,11 @@ def drop_directory_functions(*functions: str) -> list[str]:
 def drop_queue_functions(*functions: str) -> list[str]:
     """Drop functions that `queue_function` made."""
     return _drop_functions_of(QUEUE, *functions)
+
+
+def drop_report_functions(*functions: str) -> list[str]:
+    """Drop functions that `report_function` made."""
+    return _drop_functions_of(REPORTER, *functions)
 
 
 def _drop_functions_of(role: str, *functions: str) -> list[str]:

@@ -6,7 +6,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from app.store.roles import APP, DIRECTORY, OPERATOR, OWNER, QUEUE, WORKER
+from app.store.roles import APP, DIRECTORY, OPERATOR, OWNER, QUEUE, REPORTER, WORKER
 from app.store.row_security import partitions
 from app.store.tables import metadata
 
@@ -89,6 +89,7 @@ GRANTS: dict[tuple[str, str], tuple[str, str]] = {
     (DIRECTORY, "members"):              ("SELECT", ""),
     (DIRECTORY, "organizations"):        ("SELECT", ""),
     (WORKER, "idempotency_records"):     ("DELETE", ""),
+    (WORKER, "organizations"):           ("", "status, updated_at"),
     (WORKER, "usage_events"):            ("DELETE", ""),
     (WORKER, "usage_identities"):        ("DELETE", ""),
 }
@@ -109,6 +110,12 @@ QUEUE_GRANTS: dict[tuple[str, str], str] = {
     (WORKER, "pgqueuer_statistics_id_seq"): "USAGE",
 }
 
+REPORTED: dict[tuple[str, str], str] = {
+    # (role, table):                     the columns that it may read, and nothing else of it
+    (REPORTER, "invoices"):              "amount_paid_minor, currency, organization_id, status, total_minor",
+    (REPORTER, "organizations"):         "mode, organization_id, parent_id",
+}
+
 FUNCTIONS: dict[str, tuple[str, bool, set[str]]] = {
     # signature:                    (owner, security definer, who else may execute it)
     "current_organization()":       (OWNER, False, {APP, DIRECTORY, OPERATOR, QUEUE}),
@@ -124,6 +131,7 @@ FUNCTIONS: dict[str, tuple[str, bool, set[str]]] = {
     "organizations_under(uuid)":    (DIRECTORY, True, {APP}),
     "active_organizations(text[],uuid,integer)":                        (DIRECTORY, True, {WORKER}),
     "organizations_due_for_billing(uuid,integer)":                      (DIRECTORY, True, {WORKER}),
+    "billing_totals_under(uuid)":   (REPORTER, True, {OPERATOR}),
     "enqueue_job(text,jsonb,timestamp with time zone,text)":            (QUEUE, True, {APP}),
 }
 # fmt: on
@@ -257,10 +265,11 @@ async def test_one_policy_for_everybody(administrator: asyncpg.Connection) -> No
     tenant = {(table, "tenant", "*", True, ("public",), TENANT_CONDITION, TENANT_CONDITION) for table in WALLED}
     seen = ("api_keys", "members", "organizations")
     directory = {(table, "directory", "r", True, (DIRECTORY,), "true", None) for table in seen}
+    reporter = {(table, "reporter", "r", True, (REPORTER,), "true", None) for _, table in REPORTED}
     assert {tuple(tuple(value) if isinstance(value, list) else value for value in row.values()) for row in found} == (
-        tenant | directory
+        tenant | directory | reporter
     )
-    assert len(found) == len(tenant | directory)
+    assert len(found) == len(tenant | directory | reporter)
 
 
 @pytest.mark.parametrize("table", PARTITIONED)
@@ -283,7 +292,7 @@ async def test_sixteen_partitions(administrator: asyncpg.Connection, table: str)
 
 
 async def test_roles_have_no_power_but_their_grants(administrator: asyncpg.Connection) -> None:
-    """Nobody is a superuser, passes row security, or makes roles and databases; app and worker log in."""
+    """Nobody is a superuser, passes row security, or makes roles and databases; app, worker and operator log in."""
     found = await rows(
         administrator,
         """
@@ -291,7 +300,7 @@ async def test_roles_have_no_power_but_their_grants(administrator: asyncpg.Conne
                rolsuper or rolbypassrls or rolcreaterole or rolcreatedb or rolreplication as powerful
         from pg_roles where rolname = any($1)
         """,
-        [OWNER, APP, WORKER, DIRECTORY, QUEUE, OPERATOR],
+        [OWNER, APP, WORKER, DIRECTORY, QUEUE, OPERATOR, REPORTER],
     )
     assert {row["name"]: (row["login"], row["powerful"]) for row in found} == {
         OWNER: (False, False),
@@ -299,7 +308,8 @@ async def test_roles_have_no_power_but_their_grants(administrator: asyncpg.Conne
         WORKER: (True, False),
         QUEUE: (False, False),
         DIRECTORY: (False, False),
-        OPERATOR: (False, False),
+        OPERATOR: (True, False),
+        REPORTER: (False, False),
     }
 
 
@@ -308,11 +318,11 @@ async def test_the_app_can_become_nobody_else(administrator: asyncpg.Connection)
     found = await administrator.fetch(
         "select member::regrole::text as member, roleid::regrole::text as role from pg_auth_members"
         " where member::regrole::text = any($1)",
-        [APP, WORKER, DIRECTORY, QUEUE, OPERATOR],
+        [APP, WORKER, DIRECTORY, QUEUE, OPERATOR, REPORTER],
     )
     assert [dict(row) for row in found] == [{"member": WORKER, "role": APP}]
-    for role in (OWNER, DIRECTORY, QUEUE, OPERATOR):
-        for login in (APP, WORKER):
+    for role in (OWNER, DIRECTORY, QUEUE, REPORTER):
+        for login in (APP, WORKER, OPERATOR):
             assert not await administrator.fetchval("select pg_has_role($1, $2, 'member')", login, role)
 
 
@@ -349,8 +359,10 @@ async def test_rights_on_tables(administrator: asyncpg.Connection) -> None:
         group by 1, 2, 3
         """,
     )
-    assert {(row["right"], row["grantable"]) for row in on_columns} == {("UPDATE", False)}
-    columns = {(row["role"], row["table"]): row["columns"] for row in on_columns}
+    assert {(row["right"], row["grantable"]) for row in on_columns} == {("UPDATE", False), ("SELECT", False)}
+    columns = {(row["role"], row["table"]): row["columns"] for row in on_columns if row["right"] == "UPDATE"}
+    read = {(row["role"], row["table"]): row["columns"] for row in on_columns if row["right"] == "SELECT"}
+    assert read == REPORTED
     granted = {(row["role"], row["table"]): row["rights"] for row in found}
     assert {key: (granted.get(key, ""), columns.get(key, "")) for key in granted | columns} == GRANTS
 
@@ -370,6 +382,7 @@ async def test_rights_on_the_schema(administrator: asyncpg.Connection) -> None:
         OWNER: "CREATE, USAGE",
         APP: "USAGE",
         OPERATOR: "USAGE",
+        REPORTER: "USAGE",
         DIRECTORY: "USAGE",
         QUEUE: "USAGE",
     }
@@ -395,7 +408,7 @@ async def test_rights_on_the_queue(administrator: asyncpg.Connection) -> None:
         """,
     )
     assert {(row["role"], row["relation"]): row["rights"] for row in found} == QUEUE_GRANTS
-    for role in (APP, OPERATOR, DIRECTORY):
+    for role in (APP, OPERATOR, DIRECTORY, REPORTER):
         assert not await administrator.fetchval("select has_schema_privilege($1, 'queue', 'usage')", role)
     owners = await administrator.fetch(
         "select distinct relowner::regrole::text from pg_class where relnamespace = 'queue'::regnamespace"
@@ -429,13 +442,13 @@ async def test_functions(administrator: asyncpg.Connection) -> None:
 
 
 async def test_few_execute_what_looks_past_a_tenant(administrator: asyncpg.Connection) -> None:
-    """SECURITY DEFINER functions belong to the directory or the queue; the app, or only the worker, calls them."""
+    """SECURITY DEFINER functions belong to roles that do nothing else; app, worker or operator calls them."""
     found = await rows(
         administrator,
         "select oid::regprocedure::text as signature, pg_get_userbyid(proowner) as owner from pg_proc"
         " where prosecdef and pronamespace not in ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)",
     )
-    assert {row["owner"] for row in found} == {DIRECTORY, QUEUE}
+    assert {row["owner"] for row in found} == {DIRECTORY, QUEUE, REPORTER}
     for row in found:
         may = {
             role: await administrator.fetchval(
@@ -444,7 +457,8 @@ async def test_few_execute_what_looks_past_a_tenant(administrator: asyncpg.Conne
             for role in (APP, WORKER, OPERATOR, OWNER)
         }
         _, _, callers = FUNCTIONS[row["signature"]]
-        assert may == {APP: callers == {APP}, WORKER: True, OPERATOR: False, OWNER: False}, row["signature"]
+        reports = callers == {OPERATOR}
+        assert may == {APP: callers == {APP}, WORKER: not reports, OPERATOR: reports, OWNER: False}, row["signature"]
 
 
 async def test_triggers_that_hold_whoever_comes(administrator: asyncpg.Connection) -> None:
