@@ -233,6 +233,9 @@ class WorkerSettings(ProcessSettings):
     job_retry_seconds: Annotated[float, Field(gt=0, le=3_600)] = Field(
         default=2.0, description="How long a job waits after its first failure; twice as long after each further one."
     )
+    usage_retention_days: Annotated[int, Field(ge=71, le=36_500)] = Field(
+        default=400, description="How long events are kept once they are billed; what they came to stays for good."
+    )
     job_retry_seconds_max: Annotated[float, Field(gt=0, le=86_400)] = Field(
         default=600.0, description="How long it waits at most."
     )

@@ -84,7 +84,9 @@ async def work(settings: WorkerSettings, *, parent: int | None = None, kinds: Ma
         consumer = Consumer(
             settings.database_url.get_secret_value(),
             runner.handlers(),
-            Schedule(database.tenants, database.system, database.dead_letters).routines(),
+            Schedule(
+                database.tenants, database.system, database.dead_letters, settings.usage_retention_days
+            ).routines(),
             Terms(settings.worker_concurrency, timedelta(seconds=settings.job_lease_seconds)),
         )
         log.info(

@@ -1,4 +1,4 @@
-"""tallygate dev | serve | worker | migrate | bootstrap | schema | jobs | billing | ledger | audit | organization.
+"""tallygate dev | serve | worker | migrate | bootstrap | schema | jobs | billing | ledger | audit | organization | usage.
 
 Owns: the commands and their options, and how a person at a terminal is told.
 Never: does what a command does; shows a traceback where something outside is wrong: it says one sentence.
@@ -20,6 +20,7 @@ from app.cli.ledger import ledger
 from app.cli.organization import organization
 from app.cli.standing import add_standing_commands
 from app.cli.terminal import console, fail, settings_of_environment, with_sentences
+from app.cli.usage import usage
 
 # Strawberry, Alembic and PostgreSQL's driver take most of a second to import: commands import what they need.
 
@@ -36,6 +37,7 @@ app.add_typer(ledger)
 add_standing_commands(organization)
 app.add_typer(organization)
 app.add_typer(audit)
+app.add_typer(usage)
 
 DEFAULT_DATA_DIR = Path(".data")
 

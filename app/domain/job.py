@@ -10,3 +10,4 @@ class JobKind(StrEnum):
     IDEMPOTENCY_PURGE = "idempotency.purge"
     RESERVATION_EXPIRE = "reservation.expire"
     USAGE_MATCH = "usage.match"
+    USAGE_PURGE = "usage.purge"

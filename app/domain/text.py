@@ -24,14 +24,16 @@ def text(value: str, *path: str, longest: int = NAME_MAX) -> str:
         raise Invalid("Give a text that is not empty.", *path)
     if len(cleaned) > longest:
         raise Invalid(f"Give at most {longest} characters.", *path)
-    if any(unicodedata.category(character) == "Cc" and character not in "\n\t" for character in cleaned):
+    if not cleaned.isprintable() and any(
+        unicodedata.category(character) == "Cc" and character not in "\n\t" for character in cleaned
+    ):
         raise Invalid("Leave out control characters.", *path)
     return cleaned
 
 
 def normal(value: str) -> str:
     """The text as it is stored and looked for: normal form C, without white space around it."""
-    return unicodedata.normalize("NFC", value).strip()
+    return value.strip() if value.isascii() else unicodedata.normalize("NFC", value).strip()
 
 
 def optional_text(value: str | None, *path: str, longest: int = NAME_MAX) -> str | None:

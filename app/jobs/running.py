@@ -18,6 +18,7 @@ from app.jobs.billing_run import do_billing_run
 from app.jobs.idempotency_purge import do_idempotency_purge
 from app.jobs.reservation_expire import do_reservation_expire
 from app.jobs.usage_match import do_usage_match
+from app.jobs.usage_purge import do_usage_purge
 from app.store.queue.job import Handler, Job, TryAgain
 from app.store.tenancy import Actor, Database, TenantDatabase
 
@@ -31,6 +32,7 @@ KINDS: Final[Mapping[str, Work]] = {
     JobKind.IDEMPOTENCY_PURGE: do_idempotency_purge,
     JobKind.RESERVATION_EXPIRE: do_reservation_expire,
     JobKind.USAGE_MATCH: do_usage_match,
+    JobKind.USAGE_PURGE: do_usage_purge,
 }
 
 

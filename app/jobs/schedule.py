@@ -9,6 +9,7 @@ import structlog
 from app.operations.billing.schedule import schedule_billing
 from app.operations.idempotency.schedule_purge import schedule_idempotency_purge
 from app.operations.reservation.schedule_expiry import schedule_expiry
+from app.operations.usage.schedule_purge import schedule_usage_purge
 from app.store.queue.dead_letter import DeadLetters
 from app.store.queue.job import Routine
 from app.store.system import SystemDatabase
@@ -29,10 +30,13 @@ Pages = Callable[[UUID | None, int], Awaitable[list[UUID]]]
 class Schedule:
     """The routines of a worker."""
 
-    def __init__(self, database: Database, system: SystemDatabase, dead_letters: DeadLetters) -> None:
+    def __init__(
+        self, database: Database, system: SystemDatabase, dead_letters: DeadLetters, usage_retention_days: int
+    ) -> None:
         self._database = database
         self._system = system
         self._dead_letters = dead_letters
+        self._usage_retention_days = usage_retention_days
 
     def routines(self) -> list[Routine]:
         """What the queue calls at which times."""
@@ -51,9 +55,13 @@ class Schedule:
         await self._in_each(self._active, "reservation.schedule", schedule_expiry)
 
     async def purge(self) -> None:
-        """Enqueue `idempotency.purge` in every active organization, and forget what was done long ago."""
-        await self._in_each(self._active, "purge.schedule", schedule_idempotency_purge)
+        """Enqueue what purges keys and usage in every active organization, and forget what was done long ago."""
+        await self._in_each(self._active, "purge.schedule", self._schedule_purges)
         await self._dead_letters.forget_history()
+
+    async def _schedule_purges(self, db: TenantDatabase) -> None:
+        await schedule_idempotency_purge(db)
+        await schedule_usage_purge(db, self._usage_retention_days)
 
     async def _active(self, following: UUID | None, most: int) -> list[UUID]:
         return await self._system.active_organizations(list(Mode), following, most)

@@ -5,14 +5,22 @@ from typing import Final
 from app.domain.job import JobKind
 from app.store.late_usage import mark_late
 from app.store.news import tell_usage
-from app.store.query import Query
+from app.store.page import Key, Listing
+from app.store.query import Query, Relation
 from app.store.queue import enqueue
+from app.store.tables import UnmatchedUsageEvent
 from app.store.tenancy import WriteTransaction
 from app.store.usage import CARRIER
 from app.store.usage_hour import COUNTED, VALUED
 
 MATCHED_AT_ONCE: Final = 5_000
 """How many events are matched in the transaction that makes what they wait for; a job matches the rest."""
+
+waiting = Relation(UnmatchedUsageEvent)
+
+listing: Final = Listing(
+    waiting, orders={"recorded_at": [Key("recorded_at", waiting.c.recorded_at), Key("id", waiting.c.id)]}
+)
 
 _INBOX: Final = "hashtextextended('inbox ' || :organization_id ::uuid ::text, 0)"
 _HOLD: Final = Query(f"select pg_advisory_xact_lock_shared({_INBOX})")

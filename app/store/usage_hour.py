@@ -248,6 +248,21 @@ _OPEN: Final = Query(
 )
 
 
+_FIRST: Final = Query(
+    """
+    select date_trunc('hour', least(
+      (select min(occurred_at) from usage_events where organization_id = :organization_id),
+      (select min(hour) from usage_hours where organization_id = :organization_id)
+    ), 'UTC')
+    """
+)
+
+
+async def load_first_hour(tx: Transaction) -> datetime | None:
+    """The first hour that has usage; None where there is none."""
+    return await tx.fetch_value(_FIRST)
+
+
 async def load_differences(tx: Transaction, start: datetime, end: datetime) -> list[HourDifference]:
     """The hours, of those that begin in a span of whole hours, whose numbers are not what their events come to."""
     return await tx.fetch(_DIFFERENCES, start=start, end=end)

@@ -17,7 +17,7 @@ from tests.jobs.conftest import Place, until_done, working
 
 
 def schedule(place: Place) -> Schedule:
-    return Schedule(place.worker.tenants, place.worker.system, place.worker.dead_letters)
+    return Schedule(place.worker.tenants, place.worker.system, place.worker.dead_letters, 400)
 
 
 async def next_run(place: Place, db: TenantDatabase) -> datetime | None:

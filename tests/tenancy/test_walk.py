@@ -104,6 +104,8 @@ FIELDS: dict[str, list[Arguments]] = {
         lambda own: {"filter": {"customerId": own.customer}},
         lambda own: {"filter": {"subscriptionId": own.subscription}},
     ],
+    "Query.unmatchedUsageEvents": [nothing],
+    "Query.usageConservation": [lambda _own: {"period": PERIOD}],
     "Query.viewer": [nothing],
     "Customer.invoices": [
         lambda own: {"filter": {"customerId": own.customer}},

@@ -248,6 +248,21 @@ class TestAnotherTenant:
                     f'{{"id": "{new_id()}", "customer_id": "{uuid_from(one.customer)}"}}',
                 )
 
+    @pytest.mark.parametrize("column", ["meter_id", "customer_id", "subscription_id"])
+    async def test_an_event_does_not_reach_out(
+        self, one: Records, other: Records, app_role: asyncpg.Connection, column: str
+    ) -> None:
+        """Events have no foreign keys; what they refer to is looked for inside their organization all the same."""
+        there = {"meter_id": one.meter, "customer_id": one.customer, "subscription_id": one.subscription}[column]
+        for id_ in (uuid_from(there), new_id()):
+            async with inside(app_role, other.organization):
+                with pytest.raises(asyncpg.ForeignKeyViolationError, match="does not have"):
+                    await app_role.execute(
+                        "insert into usage_events select (jsonb_populate_record(e, $1::jsonb)).* from usage_events e"
+                        " limit 1",
+                        f'{{"id": "{new_id()}", "{column}": "{id_}"}}',
+                    )
+
     async def test_what_is_unique_here_may_be_there(
         self, one: Records, other: Records, app_role: asyncpg.Connection
     ) -> None:

@@ -80,6 +80,7 @@ SQL_MADE_OF_PARTS = {
     # Names that cannot be parameters, all of them constants of the program.
     "app/store/archive.py",
     "app/store/connection.py",
+    "app/store/conservation.py",
     "app/store/inbox.py",
     "app/store/installation.py",
     "app/store/quantity.py",

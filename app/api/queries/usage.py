@@ -13,7 +13,11 @@ from app.api.types.argument import GroupBy, MeterKey, Window
 from app.api.types.enums import UsageWindow
 from app.api.types.input import given
 from app.api.types.money import PeriodInput
+from app.api.types.unmatched_usage_event import UnmatchedUsageEvent
 from app.api.types.usage import SeriesArguments, UsageEvent, UsageEventFilter, UsageSeries, usage_series
+from app.api.types.usage_conservation import UsageConservation
+from app.store.conservation import load_conservation
+from app.store.inbox import listing as inbox
 from app.store.usage import listing
 
 
@@ -53,6 +57,25 @@ class UsageQueries:
         conditions = await _conditions(info, given(filter))
         request = ListRequest(page, conditions, order="occurred_at")
         return await connection_of(info, listing, request)
+
+    @strawberry.field(
+        extensions=[Reads("usage:read"), Paged()],
+        description="The events that wait for a meter or customer, the last to come in first.",
+    )
+    async def unmatched_usage_events(self, info: Info, page: PageArguments) -> Connection[UnmatchedUsageEvent]:
+        """A page of the inbox."""
+        return await connection_of(info, inbox, ListRequest(page, {}, order="recorded_at"))
+
+    @strawberry.field(
+        extensions=[Reads("usage:read")],
+        description="Where every event that happened in a period is by now, each counted where it is.",
+    )
+    async def usage_conservation(
+        self, info: Info, period: Annotated[PeriodInput, strawberry.argument(description="When they happened.")]
+    ) -> UsageConservation:
+        """The counts, all of one snapshot."""
+        span = period.to_domain()
+        return UsageConservation.of(span, await load_conservation(await info.context.db.snapshot(), span))
 
 
 async def _conditions(info: Info, filter: UsageEventFilter | None) -> dict[str, Any]:
