@@ -63,7 +63,8 @@ def downgrade() -> None:
     op.execute("drop trigger no_strangers on usage_events")
     op.execute("drop function refuse_strangers()")
     # PostgreSQL looks for every row's references, as the owner.
-    walled = ("organizations", "meters", "customers", "subscriptions", *REFERENCES)
+    parts = [name for table in REFERENCES for name in wall.partitions(table)]
+    walled = ("organizations", "meters", "customers", "subscriptions", *REFERENCES, *parts)
     for table in walled:
         op.execute(f"alter table {table} no force row level security")
     for table, references in REFERENCES.items():

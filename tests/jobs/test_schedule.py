@@ -108,7 +108,11 @@ async def test_the_jobs_of_the_schedule_are_done(place: Place) -> None:
     await make_due(place, db)
     await schedule(place).bill_who_is_due()
     await schedule(place).purge()
-    assert sorted(job["kind"] for job in await place.jobs()) == ["billing.run", "idempotency.purge"]
+    assert sorted(job["kind"] for job in await place.jobs()) == [
+        "billing.run",
+        "idempotency.purge",
+        "usage.purge",
+    ]
     async with working(place, KINDS):
         await until_done(place)
     assert await place.jobs() == []
