@@ -1,4 +1,4 @@
-"""tallygate dev | serve | worker | migrate | bootstrap | schema | jobs | billing | ledger | audit | organization | usage.
+"""tallygate dev | serve | worker | migrate | bootstrap | schema, and groups of commands by noun: jobs, billing, ...
 
 Owns: the commands and their options, and how a person at a terminal is told.
 Never: does what a command does; shows a traceback where something outside is wrong: it says one sentence.

@@ -105,7 +105,7 @@ async def full_organization(founder: Founder, database: Database, mark: str, *, 
     billed_subscription = await _made(owner, "subscriptionCreate", seat, "subscription")
     paused_subscription = await _made(owner, "subscriptionCreate", seat, "subscription")
     await owner.change("subscriptionPause", {"subscriptionId": paused_subscription}, "subscription { id }")
-    await _use(owner, mark, meter["key"], customer["externalId"], subscription)
+    await _use(owner, mark, meter["key"], customer["externalId"], subscription, 1 + spare)
     hold = {"feature": f"{mark}-feature", "customerId": customer_id, "quantity": "3", "ttlSeconds": 86_400}
     reservation = await _made(owner, "usageReserve", hold, "reservation")
     paid = await _manual_invoice(owner, mark, amount, customer_id)
@@ -215,7 +215,7 @@ def _plan(mark: str, amount: int) -> dict[str, Any]:
     }
 
 
-async def _use(owner: Caller, mark: str, meter_key: str, external_id: str, subscription: str) -> None:
+async def _use(owner: Caller, mark: str, meter_key: str, external_id: str, subscription: str, wait: int) -> None:
     people = {"key": f"{mark}-people", "name": f"{mark} People", "aggregation": "UNIQUE", "property": "zone"}
     await owner.change("meterCreate", people, "meter { id }")
     event = {"meter": meter_key, "source": f"{mark}-source", "properties": {"zone": f"{mark} zone"}}
@@ -223,9 +223,10 @@ async def _use(owner: Caller, mark: str, meter_key: str, external_id: str, subsc
     events = [by_value] + [
         event | {"eventId": f"{mark}-{n}", "externalCustomerId": external_id, "quantity": "7"} for n in range(3)
     ]
-    waiting = {"eventId": f"{mark}-waits", "meter": f"{mark}-later", "externalCustomerId": f"{mark}-nobody"}
-    payload = await owner.change("usageRecord", {"events": [*events, waiting]}, "accepted unmatched")
-    assert (payload["accepted"], payload["unmatched"]) == (4, 1)
+    nobody = {"meter": f"{mark}-later", "externalCustomerId": f"{mark}-nobody"}
+    waiting = [nobody | {"eventId": f"{mark}-waits-{n}"} for n in range(wait)]
+    payload = await owner.change("usageRecord", {"events": [*events, *waiting]}, "accepted unmatched")
+    assert (payload["accepted"], payload["unmatched"]) == (4, wait)
     async with owner.database.write() as tx:
         visit = await load_event_of(tx, f"{mark}-source", f"{mark}-visit")
         assert visit is not None

@@ -730,7 +730,7 @@ class TestReferences:
             assert '"errors"' not in theirs + own
             assert own != theirs
             assert_tells_nothing(own, world.strings)
-            assert field == "Query.balances" or any(string in theirs for string in world.strings)
+            assert field in ONLY_FIGURES or any(string in theirs for string in world.strings)
 
 
 def rehearsed(place: Place) -> dict[str, Any]:
@@ -741,6 +741,10 @@ def rehearsed(place: Place) -> dict[str, Any]:
 def in_earnest(place: Place) -> dict[str, Any]:
     """A mutation's input, so that what is not refused is stored."""
     return {"dryRun": False} if place.field.startswith("Mutation.") else {}
+
+
+ONLY_FIGURES = ("Query.balances", "Query.usageConservation")
+"""Fields whose answers hold no text of their organization."""
 
 
 class TestCursors:

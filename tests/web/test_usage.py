@@ -218,18 +218,19 @@ async def test_a_slow_client_is_stored_and_one_that_stops_is_told(app_url: str, 
 async def test_one_that_floods_is_refused_and_another_is_not(app_url: str, founder: Founder) -> None:
     """Each organization has so many requests in hand, and no more wait: OVERLOADED, with Retry-After."""
     flooding, polite = await founder.organization(), await founder.organization()
-    more = asyncio.Event()
+    more, taken_in = asyncio.Event(), asyncio.Semaphore(0)
 
     async def held() -> AsyncIterator[bytes]:
+        taken_in.release()
         yield b"\n"
         await more.wait()
 
     async with served_in_process(app_url, organization_usage_requests_max=2) as http:
         flooding, polite = replace(flooding, http=http), replace(polite, http=http)
         waiting = [asyncio.create_task(post(flooding, held())) for _ in range(2)]
-        await asyncio.sleep(0)
-        while (refused := await post(flooding, b"")).status_code == 200:
-            pass
+        for _ in waiting:
+            await taken_in.acquire()
+        refused = await post(flooding, b"")
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
         assert refused.json()["errors"][0]["extensions"]["code"] == "OVERLOADED"
         assert (await post(polite, b"")).status_code == 200
