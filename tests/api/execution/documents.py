@@ -1,6 +1,6 @@
 """Documents over a schema, made by chance: valid ones, most of which execute, some of which fail while they do."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,8 +44,10 @@ class Documents:
     schema: GraphQLSchema
     words: Mapping[str, Sequence[Any]]
     chance: Chance
-    _variables: dict[str, tuple[str, Any]] = field(default_factory=dict)
+    _variables: dict[str, tuple[str, Callable[[], Any]]] = field(default_factory=dict)
+    """How each is declared, and what draws a value for it."""
     _fragments: list[tuple[str, str]] = field(default_factory=list)
+    _text: str = ""
     _aliases: int = 0
 
     def make(self) -> Generated:
@@ -56,8 +58,13 @@ class Documents:
         declared = ", ".join(f"${name}: {type_}" for name, (type_, _) in self._variables.items())
         head = f"query Generated({declared})" if declared else "query Generated"
         fragments = [f"fragment F{place} on {of} {text}" for place, (of, text) in enumerate(self._fragments)]
-        given = {name: value for name, (_, value) in self._variables.items() if value is not _LEFT_OUT}
-        return Generated("\n".join([f"{head} {body}", *fragments]), given)
+        self._text = "\n".join([f"{head} {body}", *fragments])
+        return self.again()
+
+    def again(self) -> Generated:
+        """The document that was made, with other values of its variables."""
+        drawn = {name: draw() for name, (_, draw) in self._variables.items()}
+        return Generated(self._text, {name: value for name, value in drawn.items() if value is not _LEFT_OUT})
 
     def _selection(self, type_: Any, depth: int) -> str:
         make = self._of_abstract if is_abstract_type(type_) else self._of_object
@@ -167,14 +174,16 @@ class Documents:
             text, default = text.removesuffix("!"), f" = {_literal(self._value(type_, name))}"
         elif has_default:
             text = text.removesuffix("!")
-        value = self._value(type_, name)
-        if not text.endswith("!") and self.chance.happens(20):
-            value = self.chance.one_of((_LEFT_OUT, None) if nullable else (_LEFT_OUT,))
-        elif self.chance.happens(3):
-            value = self.chance.one_of((*ANYTHING, _LEFT_OUT))
         made = f"v{len(self._variables)}"
-        self._variables[made] = (text + default, value)
+        self._variables[made] = (text + default, lambda: self._given(type_, text, name))
         return f"${made}"
+
+    def _given(self, type_: Any, declared: str, name: str) -> Any:
+        """What a client gives for a variable: mostly a value of its type."""
+        value = self._value(type_, name)
+        if not declared.endswith("!") and self.chance.happens(20):
+            return self.chance.one_of((_LEFT_OUT,) if isinstance(type_, GraphQLNonNull) else (_LEFT_OUT, None))
+        return self.chance.one_of((*ANYTHING, _LEFT_OUT)) if self.chance.happens(3) else value
 
     def _value(self, type_: Any, name: str) -> Any:
         """A value as JSON has it."""
@@ -205,8 +214,8 @@ class Documents:
         name = self.chance.one_of(("true", "false", "$c0", "$c1", "$c2"))
         if name.startswith("$"):
             type_ = "Boolean = true" if name == "$c2" else "Boolean!"
-            value = self.chance.one_of((True, False, _LEFT_OUT) if name == "$c2" else (True, False))
-            self._variables.setdefault(name[1:], (type_, value))
+            values = (True, False, _LEFT_OUT) if name == "$c2" else (True, False)
+            self._variables.setdefault(name[1:], (type_, lambda: self.chance.one_of(values)))
         return name
 
 

@@ -1,5 +1,6 @@
 """The two roads to an answer, by a plan and by graphql-core alone, and where they part."""
 
+import re
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -12,6 +13,9 @@ from graphql import GraphQLError
 from app.api.tenancy import Context, Planning
 from tests.api.execution.documents import Generated
 
+ADDRESS = re.compile(rb" at 0x[0-9a-f]+")
+"""Where Python shows an object that is no value: each time it is another."""
+
 
 @dataclass
 class Roads:
@@ -22,11 +26,20 @@ class Roads:
     plannings: Counter[Planning | None] = field(default_factory=Counter)
     """How documents were answered; most are to be planned, or little would be proved."""
 
-    async def difference(self, document: Generated) -> str | None:
-        """Where the answers differ, as a sentence with both; None where every byte is the same.
+    async def difference(self, *documents: Generated) -> str | None:
+        """Where the answers to documents differ, as a sentence with both; None where every byte is the same.
 
-        Those that differ are compared again: now every statement is remembered, and what fails first fails first.
+        A document that was asked already is left out.
         """
+        for place, document in enumerate(documents):
+            if document not in documents[:place]:
+                found = await self._difference(document)
+                if found is not None:
+                    return found
+        return None
+
+    async def _difference(self, document: Generated) -> str | None:
+        """What differs is compared again: now every statement is remembered, and what fails first fails first."""
         for _ in range(2):
             expected = await self.answer(document, planner=False)
             found = await self.answer(document, planner=True)
@@ -44,7 +57,7 @@ class Roads:
         if planner:
             self.plannings[context.planning] += 1
         content = {"data": result.data, "errors": [_whole(error) for error in result.errors or ()]}
-        return orjson.dumps(content, option=orjson.OPT_INDENT_2)
+        return ADDRESS.sub(b"", orjson.dumps(content, option=orjson.OPT_INDENT_2))
 
 
 def _whole(error: GraphQLError) -> dict[str, Any]:

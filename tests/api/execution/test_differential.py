@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from app.api.schema import schema
@@ -16,6 +16,7 @@ from app.store.tenancy import Database
 from tests.api.execution.chance import Chance
 from tests.api.execution.damage import Damage
 from tests.api.execution.documents import Documents
+from tests.api.execution.effort import examples
 from tests.api.execution.memory import remember_statements
 from tests.api.execution.roads import Roads
 from tests.caller import Founder
@@ -28,7 +29,6 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore::pytest.PytestUnraisableExceptionWarning",
 )
 
-NO_HEALTH_CHECK = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 ROLES = [*[Role.OWNER] * 14, Role.SUPPORT, Role.INGEST]
 PLANNINGS: Counter[Planning | None] = Counter()
 DAMAGED: Counter[Planning | None] = Counter()
@@ -100,12 +100,13 @@ def roads(database: Database, records: Records, monkeypatch: pytest.MonkeyPatch)
     return roads_of
 
 
-@settings(max_examples=2_000, deadline=None, suppress_health_check=NO_HEALTH_CHECK, derandomize=True, database=None)
+@examples(2_000)
 @given(content=st.binary(min_size=128, max_size=128))
 async def test_a_plan_answers_what_graphql_core_answers(roads: RoadsOf, records: Records, content: bytes) -> None:
     """2,000 documents over the whole schema, by owners and by those who may see little: the same bytes."""
-    document = Documents(schema._schema, words_of(records), Chance(content)).make()
-    difference = await roads(ROLES[content[-1] % len(ROLES)], PLANNINGS).difference(document)
+    documents = Documents(schema._schema, words_of(records), Chance(content))
+    role = ROLES[content[-1] % len(ROLES)]
+    difference = await roads(role, PLANNINGS).difference(documents.make(), documents.again())
     assert difference is None, difference
 
 
@@ -122,15 +123,15 @@ def damage(monkeypatch: pytest.MonkeyPatch) -> Damage:
     return Damage(monkeypatch)
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=NO_HEALTH_CHECK, derandomize=True, database=None)
+@examples(400)
 @given(content=st.binary(min_size=128, max_size=128))
 async def test_a_plan_fails_as_graphql_core_fails(
     roads: RoadsOf, records: Records, damage: Damage, content: bytes
 ) -> None:
     """400 documents over the whole schema, while loaders raise, give nothing, or rows with nulls in them."""
     damage.salt = content[-1]
-    document = Documents(schema._schema, words_of(records), Chance(content)).make()
-    difference = await roads(Role.OWNER, DAMAGED).difference(document)
+    documents = Documents(schema._schema, words_of(records), Chance(content))
+    difference = await roads(Role.OWNER, DAMAGED).difference(documents.make(), documents.again())
     assert difference is None, difference
 
 

@@ -8,7 +8,7 @@ import pytest
 import strawberry
 from graphql import GraphQLError, parse
 from graphql.execution.values import get_argument_values
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from strawberry.types.arguments import convert_arguments
@@ -20,6 +20,7 @@ from app.api.mutations.usage import UsageEventInput, UsageRecordInput
 from app.api.schema import schema
 from app.operations.usage.record import EVENTS_MAX
 from tests.api.execution.chance import Chance
+from tests.api.execution.effort import examples
 
 parsed = cache(parse)
 CORE = schema._schema
@@ -160,7 +161,7 @@ STOCK = StrawberryGraphQLCoreExecutionContext
 READ: list[bool] = []
 
 
-@settings(max_examples=1_500, deadline=None, derandomize=True, database=None)
+@examples(1_500)
 @given(content=st.binary(min_size=96, max_size=96))
 def test_structs_read_what_graphql_core_reads(content: bytes) -> None:
     """1,500 inputs, well formed and broken: equal values of equal types, or equal errors."""
