@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -27,6 +27,12 @@ class Caller:
     organization_id: str
     database: TenantDatabase
     headers: dict[str, str] = field(default_factory=dict)
+    stock: httpx.AsyncClient | None = None
+    """The same application without its planner, where there is one."""
+
+    def by_stock(self) -> list["Caller"]:
+        """The same caller of the application without its planner; none where there is no such."""
+        return [] if self.stock is None else [replace(self, http=self.stock)]
 
     async def post(self, content: Any = None, **options: Any) -> httpx.Response:
         """Send a request as it is."""
@@ -63,9 +69,12 @@ class Caller:
 class Founder:
     """Makes organizations and keys, as `tallygate bootstrap` does."""
 
-    def __init__(self, database: Database, http: httpx.AsyncClient, pepper: str) -> None:
+    def __init__(
+        self, database: Database, http: httpx.AsyncClient, pepper: str, stock: httpx.AsyncClient | None = None
+    ) -> None:
         self._database = database
         self._http = http
+        self._stock = stock
         self._pepper = pepper
 
     async def organization(
@@ -88,7 +97,8 @@ class Founder:
             time_zone=time_zone,
         )
         tenant = self._database.tenant(made.organization_id, Actor("SYSTEM", "test", "test"))
-        return Caller(self._http, made.api_key, type_id(ORGANIZATION, made.organization_id), tenant)
+        organization_id = type_id(ORGANIZATION, made.organization_id)
+        return Caller(self._http, made.api_key, organization_id, tenant, stock=self._stock)
 
     async def colleague(self, owner: Caller, role: Role) -> Caller:
         """Another credential of the same organization, with that role."""
@@ -105,4 +115,4 @@ class Founder:
                 created_at=tx.now,
                 expires_at=None,
             )
-        return Caller(self._http, key.secret, owner.organization_id, owner.database)
+        return Caller(self._http, key.secret, owner.organization_id, owner.database, stock=self._stock)

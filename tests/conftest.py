@@ -156,9 +156,21 @@ async def http(app: Starlette) -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest.fixture(scope="session")
-def founder(database: Database, http: httpx.AsyncClient) -> Founder:
+async def stock_http(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the application without its planner, over the same database."""
+    made = application(settings.model_copy(update={"planner": False}))
+    transport = httpx.ASGITransport(app=made)
+    async with (
+        made.router.lifespan_context(made),
+        httpx.AsyncClient(transport=transport, base_url="http://tallygate.test") as client,
+    ):
+        yield client
+
+
+@pytest.fixture(scope="session")
+def founder(database: Database, http: httpx.AsyncClient, stock_http: httpx.AsyncClient) -> Founder:
     """Makes organizations, and credentials of every role in them."""
-    return Founder(database, http, PEPPER)
+    return Founder(database, http, PEPPER, stock_http)
 
 
 @pytest.fixture

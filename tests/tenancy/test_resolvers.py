@@ -318,12 +318,18 @@ class TestRoles:
     async def test_a_role_may_what_its_scopes_say(
         self, company: Caller, founder: Founder, role: Role, administrator: asyncpg.Connection
     ) -> None:
-        """Each root field through HTTP: FORBIDDEN exactly where the scope is not held, and audited there (M39)."""
+        """Each root field through HTTP: FORBIDDEN exactly where the scope is not held, and audited there (M39).
+
+        With the planner, and queries without it too.
+        """
         colleague = await founder.colleague(company, role)
+        (by_stock,) = colleague.by_stock()
         denied = {}
-        for field in ROOT_FIELDS:
-            request_id = f"{role}-{field}"
-            answer = await colleague.post({"query": DOCUMENTS[field]}, headers={"x-request-id": request_id})
+        asked = [(field, colleague, "") for field in ROOT_FIELDS]
+        asked += [(field, by_stock, "-stock") for field in ROOT_FIELDS if field.startswith("Query.")]
+        for field, caller, road in asked:
+            request_id = f"{role}-{field}{road}"
+            answer = await caller.post({"query": DOCUMENTS[field]}, headers={"x-request-id": request_id})
             errors = answer.json().get("errors", [])
             codes = [error["extensions"]["code"] for error in errors]
             if scope_of(field) in SCOPES_OF[role]:

@@ -7,6 +7,9 @@ answered by graphql-core instead.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from inspect import isawaitable
 from typing import Any, Final, NamedTuple, NoReturn, cast
 
 from graphql import (
@@ -83,6 +86,8 @@ def serializer(type_: GraphQLLeafType) -> Callable[[Any], Any]:
     coerce = type_.coerce_output_value
 
     def serialize(value: Any) -> Any:
+        if value.__class__ not in _THERE and (isinstance(value, Exception) or isawaitable(value)):
+            raise Unplanned("a value that is an error, or not there yet")
         serialized = None if value is None else coerce(value)
         if serialized is None or serialized is Undefined:
             raise Unplanned("a null where none may be")
@@ -90,6 +95,9 @@ def serializer(type_: GraphQLLeafType) -> Callable[[Any], Any]:
 
     return serialize
 
+
+_THERE: Final = frozenset({bool, datetime, Decimal, dict, float, int, list, str})
+"""The classes of most values, which need no second look."""
 
 _KEPT: Final = {
     GraphQLString.coerce_output_value: "str",

@@ -49,14 +49,18 @@ class Roads:
         return f"{document.text}\nwith {variables}\nis answered\n{found.decode()}\nfor\n{expected.decode()}"
 
     async def answer(self, document: Generated, *, planner: bool) -> bytes:
-        """The answer, with its errors in their order, whole and unmasked."""
+        """The answer, with its errors in their order, whole and unmasked, and what is recorded of it."""
         context = await self.context(planner)
         result = await self.schema.execute(
             document.text, variable_values=document.variables, context_value=context, operation_name=None
         )
         if planner:
             self.plannings[context.planning] += 1
-        content = {"data": result.data, "errors": [_whole(error) for error in result.errors or ()]}
+        content = {
+            "data": result.data,
+            "errors": [_whole(error) for error in result.errors or ()],
+            "acts": getattr(context, "seen", []),
+        }
         return ADDRESS.sub(b"", orjson.dumps(content, option=orjson.OPT_INDENT_2))
 
 
