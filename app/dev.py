@@ -20,6 +20,8 @@ from app.serving import check_port, serve_here
 from app.settings import Settings
 from app.store.connection import ConnectionPool, Timeouts
 from app.store.tenancy import Database
+from app.store.vault.master import MasterKeys
+from app.store.vault.vault import Vault
 
 console = Console(stderr=True)
 
@@ -42,6 +44,7 @@ def run_everything(*, host: str, port: int, data_dir: Path, demo: bool) -> None:
             database_url=SecretStr(database.app_url),
             api_key_pepper=SecretStr(kept.api_key_pepper),
             cursor_secret=SecretStr(kept.cursor_secret),
+            master_key=SecretStr(kept.master_key),
             log_format="console",
         )
         keys = [DemoKey(key["organization"], key["apiKey"]) for key in kept.demo_keys]
@@ -66,7 +69,7 @@ def _load_demo_once(database: DevelopmentDatabase, kept: Secrets) -> None:
             await pool.open()
             try:
                 made = await load_demo(
-                    Database(pool),
+                    Database(pool, vault=Vault(MasterKeys.from_text(kept.master_key))),
                     kept.api_key_pepper,
                     lambda part: progress.update(task, completed=part),
                     scale=DEMO_SCALE,

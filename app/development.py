@@ -1,6 +1,7 @@
 """The development database: embedded or the user's own, migrated, with secrets of its own kept beside it."""
 
 import asyncio
+import base64
 import json
 import os
 import secrets
@@ -28,13 +29,17 @@ class Secrets:
     cursor_secret: str
     app_password: str
     demo_keys: list[dict[str, str]] = field(default_factory=list)
+    master_key: str = field(default_factory=lambda: base64.b64encode(secrets.token_bytes(32)).decode())
 
     @classmethod
     def kept_in(cls, data_dir: Path) -> "Secrets":
         """The secrets of a data folder; made where there are none."""
         path = data_dir / "secrets.json"
         if path.exists():
-            return cls(path=path, **json.loads(path.read_text()))
+            kept = cls(path=path, **json.loads(path.read_text()))
+            # One from an earlier release lacks what has come since.
+            kept.save()
+            return kept
         made = cls(path, secrets.token_urlsafe(48), secrets.token_urlsafe(48), secrets.token_urlsafe(32))
         made.save()
         return made

@@ -18,6 +18,7 @@ from app.api.door import ApiDoor
 from app.api.endpoint import GraphQLEndpoint
 from app.api.graphiql import DemoKey, graphiql_page, graphiql_routes
 from app.logs import configure_logs
+from app.operations.organization.seal import seal_organization
 from app.settings import Settings
 from app.store.connection import ConnectionPool, QueryLogger, Timeouts
 from app.store.memory import EntitlementMemory
@@ -25,7 +26,8 @@ from app.store.migration import head_revision
 from app.store.news import Herald
 from app.store.notification import Listener
 from app.store.system import SystemDatabase
-from app.store.tenancy import Database
+from app.store.tenancy import Actor, Database
+from app.store.vault.vault import Vault
 from app.watch import Watch
 from app.web.cors import cors
 from app.web.middleware import RequestIdMiddleware
@@ -60,6 +62,13 @@ def people(settings: Settings, system: SystemDatabase, ear: Listener) -> People 
     return People(Tokens(believed, KeySet(believed.jwks_url, believed.algorithms)), Memberships(system, ear))
 
 
+async def seal_what_is_plain(system: SystemDatabase, database: Database) -> None:
+    """Seal what is stored plain from before it was sealed; however many processes do it at once, and again."""
+    while some := await system.organizations_to_seal(100):
+        for organization_id in some:
+            await seal_organization(database.tenant(organization_id, Actor("SYSTEM", "tallygate serve", "start")))
+
+
 def application(settings: Settings, demo_keys: Sequence[DemoKey] = (), watch: Watch | None = None) -> Starlette:
     """The ASGI application. It refuses to start where the wall does not stand (UnsafeDatabase)."""
     watch = watch or Watch(settings, "tallygate")
@@ -69,7 +78,7 @@ def application(settings: Settings, demo_keys: Sequence[DemoKey] = (), watch: Wa
     memory = EntitlementMemory(ear, customers_max=settings.entitlement_customers_max)
     herald = Herald(ear, memory.heard)
     system = SystemDatabase(pool)
-    database = Database(pool, herald.committed)
+    database = Database(pool, herald.committed, Vault(settings.master_keys))
     last_use = LastUse(database)
     keys = ApiKeys(system, settings.api_key_pepper.get_secret_value(), ear, last_use)
     members = people(settings, system, ear)
@@ -84,6 +93,7 @@ def application(settings: Settings, demo_keys: Sequence[DemoKey] = (), watch: Wa
         await pool.open()
         try:
             await system.check_wall(head_revision())
+            await seal_what_is_plain(system, database)
             await ear.open()
             async with watch.running(pool), herald.carrying(), last_use.written():
                 yield

@@ -2,11 +2,14 @@
 
 import ipaddress
 import re
+from pathlib import Path
 from typing import Annotated, Final, NamedTuple, Self
 from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from app.store.vault.master import MasterKeys
 
 SECRET_LENGTH_MIN: Final = 32
 
@@ -78,7 +81,41 @@ class ProcessSettings(MetricsSettings):
     )
 
 
-class Settings(ProcessSettings):
+class MasterKeySettings(ProcessSettings):
+    """The master keys, in a variable or in a file: one or more, the first of which wraps."""
+
+    master_key: SecretStr | None = Field(
+        default=None, description="Master key: 32 bytes in base64; more than one while they are changed."
+    )
+    master_key_file: Path | None = Field(default=None, description="The file that holds it, in place of the variable.")
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.master_key is None) == (self.master_key_file is None):
+            raise ValueError("set TALLYGATE_MASTER_KEY or TALLYGATE_MASTER_KEY_FILE: openssl rand -base64 32")
+        _ = self.master_keys
+        return self
+
+    @property
+    def master_keys(self) -> MasterKeys:
+        """The keys. Raises ValueError."""
+        if self.master_key is not None:
+            return _master_keys("TALLYGATE_MASTER_KEY", self.master_key.get_secret_value())
+        try:
+            content = (self.master_key_file or Path()).read_text()
+        except OSError as error:
+            raise ValueError(f"TALLYGATE_MASTER_KEY_FILE cannot be read: {error.strerror}") from error
+        return _master_keys("TALLYGATE_MASTER_KEY_FILE", content)
+
+
+def _master_keys(variable: str, content: str) -> MasterKeys:
+    try:
+        return MasterKeys.from_text(content)
+    except ValueError as error:
+        raise ValueError(f"{variable}: {error}") from error
+
+
+class Settings(MasterKeySettings):
     """Settings of a process that serves."""
 
     api_key_pepper: SecretStr = Field(
@@ -245,3 +282,7 @@ class ReportSettings(WorkerSettings):
     """Settings of a report over organizations: the worker records it, the operator makes it."""
 
     operator_database_url: SecretStr = Field(description="The same database, as the login tallygate_operator.")
+
+
+class KeySettings(WorkerSettings, MasterKeySettings):
+    """Settings of `tallygate keys`: a worker's, and the master keys."""

@@ -21,6 +21,7 @@ from app.store.queue.dead_letter import DeadLetters
 from app.store.queue.depth import QueueDepth
 from app.store.system import SystemDatabase
 from app.store.tenancy import Database
+from app.store.vault.vault import Vault
 from app.watch import Watch
 
 log = structlog.get_logger(__name__)
@@ -44,7 +45,7 @@ class WorkerDatabase:
 
 @asynccontextmanager
 async def worker_database(
-    settings: WorkerSettings, logger: QueryLogger | None = None
+    settings: WorkerSettings, logger: QueryLogger | None = None, vault: Vault | None = None
 ) -> AsyncGenerator[WorkerDatabase]:
     """Connect as the worker. Raises UnsafeDatabase where the wall does not stand or the login is another's."""
     pool = ConnectionPool(
@@ -60,7 +61,7 @@ async def worker_database(
         system = SystemDatabase(pool)
         await system.check_wall(head_revision(), worker=True)
         yield WorkerDatabase(
-            Database(pool), system, DeadLetters(pool), lambda watch: watch.running(pool, QueueDepth(pool))
+            Database(pool, vault=vault), system, DeadLetters(pool), lambda watch: watch.running(pool, QueueDepth(pool))
         )
     finally:
         await pool.close()

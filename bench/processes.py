@@ -134,6 +134,7 @@ async def start_server(scratch: Scratch, *options: str) -> tuple[str, Running]:
     environment = {
         "DATABASE_URL": scratch.url(),
         "TALLYGATE_API_KEY_PEPPER": PEPPER,
+        "TALLYGATE_MASTER_KEY": "bWFzdGVyIGtleSBvZiB0aGUgYmVuY2g6IDMyIGJ5dGU=",
         "TALLYGATE_CURSOR_SECRET": CURSOR_SECRET,
         "TALLYGATE_ALLOWANCE_POINTS_PER_SECOND": "0",  # what it can do, not what one organization may ask
     }

@@ -27,10 +27,13 @@ from app.store.embedded import EmbeddedPostgres
 from app.store.migration import migrate_now
 from app.store.roles import APP, WORKER
 from app.store.tenancy import Database
+from app.store.vault.master import MasterKeys
+from app.store.vault.vault import Vault
 from tests.caller import Caller, Founder
 
 PEPPER = "pepper-of-the-tests-0123456789abcdef"
 CURSOR_SECRET = "cursor-secret-of-the-tests-0123456789"
+MASTER_KEY = "bWFzdGVyIGtleSBvZiB0aGUgdGVzdHM6IDMyIGJ5dGU="
 APP_PASSWORD = "app-password-of-the-tests"
 
 
@@ -117,6 +120,7 @@ def settings(app_url: str) -> Settings:
         database_url=app_url,
         api_key_pepper=PEPPER,
         cursor_secret=CURSOR_SECRET,
+        master_key=MASTER_KEY,
         statement_timeout_ms=20_000,
         lock_timeout_ms=10_000,
         idle_timeout_ms=20_000,
@@ -136,7 +140,7 @@ async def pool(settings: Settings) -> AsyncIterator[ConnectionPool]:
 
 @pytest.fixture(scope="session")
 def database(pool: ConnectionPool) -> Database:
-    return Database(pool)
+    return Database(pool, vault=Vault(MasterKeys.from_text(MASTER_KEY)))
 
 
 @pytest.fixture(scope="session")
@@ -222,6 +226,7 @@ def served(app_url: str, *options: str) -> Iterator[tuple[str, subprocess.Popen[
         "DATABASE_URL": app_url,
         "TALLYGATE_API_KEY_PEPPER": PEPPER,
         "TALLYGATE_CURSOR_SECRET": CURSOR_SECRET,
+        "TALLYGATE_MASTER_KEY": MASTER_KEY,
     }
     command = [sys.executable, "-m", "app.cli", "serve", "--port", str(port), *options]
     process = subprocess.Popen(command, env=environment, cwd=Path(__file__).parents[1], stderr=subprocess.DEVNULL)

@@ -7,7 +7,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-import orjson
 import strawberry
 from graphql import OperationDefinitionNode
 from strawberry.extensions import SchemaExtension
@@ -77,6 +76,7 @@ class Context:
     attempted: Act | None = None
     acts: dict[Act, None] = field(default_factory=dict)
     shown_once: set[str] = field(default_factory=set)
+    revealed: set[str] = field(default_factory=set)
     entered: bool = field(default=False, init=False)
 
     @property
@@ -148,7 +148,7 @@ class Context:
         if self.reserved_key is not None and not self.refused:
             held = self.db.held_write()
             kept = without(self.shown_once, answer) if self.shown_once else answer
-            await keep_answer(held, self.reserved_key, orjson.dumps(kept).decode())
+            await keep_answer(held, self.reserved_key, kept, self.revealed)
         await self.db.release(commit=not self.refused, rehearse=self.dry_run and not self.refused)
 
     async def abandon(self) -> None:

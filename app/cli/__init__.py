@@ -16,6 +16,7 @@ import typer
 from app.cli.audit import audit
 from app.cli.billing import billing
 from app.cli.jobs import jobs
+from app.cli.keys import keys
 from app.cli.ledger import ledger
 from app.cli.organization import organization
 from app.cli.standing import add_standing_commands
@@ -38,6 +39,7 @@ add_standing_commands(organization)
 app.add_typer(organization)
 app.add_typer(audit)
 app.add_typer(usage)
+app.add_typer(keys)
 
 DEFAULT_DATA_DIR = Path(".data")
 

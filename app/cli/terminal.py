@@ -55,5 +55,7 @@ def fail(sentence: str) -> NoReturn:
 
 
 def _variable(location: tuple[int | str, ...]) -> str:
-    name = str(location[0]) if location else "?"
+    if not location:
+        return "together"
+    name = str(location[0])
     return "DATABASE_URL" if name.lower().endswith("database_url") else f"TALLYGATE_{name.upper()}"

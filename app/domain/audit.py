@@ -55,6 +55,13 @@ def masked(value: object) -> str | None:
     return None if value is None else MASK
 
 
+def last_four(value: str | None) -> str | None:
+    """A sensitive value as it is shown to those who may not see it whole."""
+    if value is None:
+        return None
+    return "****" + value[-4:] if len(value) > 4 else "****"
+
+
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Change]:
     """The fields of `after` that are not what they were."""
     return {name: Change(before.get(name), value) for name, value in after.items() if before.get(name) != value}

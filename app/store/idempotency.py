@@ -1,14 +1,19 @@
 """Idempotency keys: reserved, answered and read back in the transaction of the write."""
 
+from base64 import b64decode, b64encode
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import asyncpg
+import orjson
 
 from app.store.connection import Unavailable
 from app.store.query import Query
 from app.store.tenancy import WriteTransaction
+from app.store.vault.rotation import load_keys
+from app.store.vault.vault import Place, version_of
 
 
 class InProgress(Exception):
@@ -90,12 +95,92 @@ async def reserve(tx: WriteTransaction, key: IdempotencyKey) -> FirstUse | None:
     if reserved:
         return None
     fingerprint, document, answer = await tx.fetch_row(_FIRST_USE, **names)  # ty: ignore[not-iterable] - it is there
-    return FirstUse(fingerprint, document, answer)
+    return FirstUse(fingerprint, document, await _opened(tx, key, answer))
 
 
-async def keep_answer(tx: WriteTransaction, key: IdempotencyKey, answer: str) -> None:
-    """Store what the field answers, with the write itself."""
-    await tx.execute(_ANSWER, principal_id=key.principal_id, field=key.field, key=key.key, answer=answer)
+async def keep_answer(tx: WriteTransaction, key: IdempotencyKey, answer: Any, revealed: Collection[str] = ()) -> None:
+    """Store what the field answers, with the write itself; each of the texts in `revealed` is sealed in it."""
+    place = _place(tx.organization_id, key.principal_id, key.field, key.key)
+    sealed = {text: _MARK + b64encode(await tx.vault.seal(tx, place, text)).decode() for text in revealed}
+    kept = orjson.dumps(_replaced(answer, sealed) if sealed else answer).decode()
+    await tx.execute(_ANSWER, principal_id=key.principal_id, field=key.field, key=key.key, answer=kept)
+
+
+async def reseal_answers(tx: WriteTransaction) -> int:
+    """Seal with the newest data key what an older one sealed in stored answers; how many answers that were."""
+    keys = await load_keys(tx)
+    newest = max(key.version for key in keys)
+    done = 0
+    for principal_id, field, key, answer in await tx.fetch(_SEALED_ANSWERS):
+        place = _place(tx.organization_id, principal_id, field, key)
+        behind = [text for text in _marked(orjson.loads(answer)) if version_of(_sealed_in(text)) < newest]
+        opened = {text: await tx.vault.open(keys, place, _sealed_in(text)) for text in behind}
+        anew = {
+            text: _MARK + b64encode(await tx.vault.seal(tx, place, plain)).decode()
+            for text, plain in opened.items()
+            if plain is not None
+        }
+        if anew:
+            kept = orjson.dumps(_replaced(orjson.loads(answer), anew)).decode()
+            await tx.execute(_ANSWER, principal_id=principal_id, field=field, key=key, answer=kept)
+            done += 1
+    return done
+
+
+async def _opened(tx: WriteTransaction, key: IdempotencyKey, answer: str) -> str:
+    """The answer as it was given; null where what was sealed is erased."""
+    if _WRITTEN_MARK not in answer:
+        return answer
+    content, keys = orjson.loads(answer), await load_keys(tx)
+    place = _place(tx.organization_id, key.principal_id, key.field, key.key)
+    opened = {text: await tx.vault.open(keys, place, _sealed_in(text)) for text in _marked(content)}
+    return orjson.dumps(_replaced(content, opened)).decode()
+
+
+_MARK: Final = "\x01sealed:"
+_WRITTEN_MARK: Final = "\\u0001sealed:"
+"""No text of ours holds a control character, so that nothing else looks like this; and how JSON writes it."""
+
+_SEALED_ANSWERS: Final = Query(
+    """
+    select principal_id, field, key, answer from idempotency_records
+    where organization_id = :organization_id and position('\\u0001sealed:' in answer) > 0 for update
+    """
+)
+
+
+def _place(organization_id: UUID, principal_id: UUID, field: str, key: str) -> Place:
+    return Place(organization_id, "idempotency_records", f"{principal_id} {field} {key}", "answer")
+
+
+def _sealed_in(text: str) -> bytes:
+    return b64decode(text.removeprefix(_MARK))
+
+
+def _marked(content: Any) -> set[str]:
+    """The sealed texts in an answer."""
+    match content:
+        case dict():
+            return {text for part in content.values() for text in _marked(part)}
+        case list():
+            return {text for part in content for text in _marked(part)}
+        case str() if content.startswith(_MARK):
+            return {content}
+        case _:
+            return set()
+
+
+def _replaced(content: Any, instead: Mapping[str, str | None]) -> Any:
+    """The answer with other texts in the place of those."""
+    match content:
+        case dict():
+            return {name: _replaced(part, instead) for name, part in content.items()}
+        case list():
+            return [_replaced(part, instead) for part in content]
+        case str():
+            return instead.get(content, content)
+        case _:
+            return content
 
 
 async def delete_expired(tx: WriteTransaction, most: int) -> int:

@@ -1,5 +1,6 @@
 """Organizations: the active one, and those that a credential may enter."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -17,6 +18,8 @@ from app.store.query import Query, any_of, new_id, parameter
 from app.store.tables import Organization
 from app.store.tables.organization import Mode, OrganizationStatus
 from app.store.tenancy import Transaction, WriteTransaction, organizations
+from app.store.vault.rotation import load_keys
+from app.store.vault.vault import DataKey, Place, version_of
 
 OrganizationRow = organizations.row
 
@@ -89,6 +92,53 @@ async def lock_active(tx: WriteTransaction) -> Organization:
 async def load_enterable(tx: Transaction, home: UUID, ids: list[UUID]) -> list[Organization]:
     """Those of the organizations that are `home` or its descendants."""
     return await tx.fetch(_ENTERABLE_BY_ID, home=home, ids=ids)
+
+
+_DOCUMENTS: Final = Query(
+    """
+    select organization_id, legal_document_sealed, version, master_key_id, wrapped
+    from legal_documents_under(:root, :wanted)
+    """,
+    unfiltered_because=_WHY,
+)
+
+
+def place_of_document(organization_id: UUID) -> Place:
+    """Where an organization's legal document belongs."""
+    return Place(organization_id, "organizations", str(organization_id), "legal_document")
+
+
+async def load_legal_documents(tx: Transaction, root: UUID, ids: Sequence[UUID]) -> dict[UUID, str | None]:
+    """The legal documents of organizations at or below `root`, opened; None for one that is erased.
+
+    Raises Unreadable, NoMasterKey.
+    """
+    sealed: dict[UUID, bytes] = {}
+    keys: dict[UUID, list[DataKey]] = {}
+    for row in await tx.fetch(_DOCUMENTS, root=root, wanted=list(ids)):
+        organization_id = row["organization_id"]
+        sealed[organization_id] = row["legal_document_sealed"]
+        key = DataKey(organization_id, row["version"], row["master_key_id"], row["wrapped"])
+        keys.setdefault(organization_id, []).append(key)
+    return {key: await tx.vault.open(keys[key], place_of_document(key), content) for key, content in sealed.items()}
+
+
+async def seal_legal_document(tx: WriteTransaction, document: str | None) -> bytes | None:
+    """The legal document of the transaction's organization as it is stored. Raises NoMasterKey."""
+    return None if document is None else await tx.vault.seal(tx, place_of_document(tx.organization_id), document)
+
+
+async def reseal_legal_document(tx: WriteTransaction) -> int:
+    """Seal the legal document with the newest data key, where an older one did; how many that were."""
+    sealed = (await lock_active(tx)).legal_document_sealed
+    keys = await load_keys(tx)
+    if sealed is None or version_of(sealed) == max(key.version for key in keys):
+        return 0
+    document = await tx.vault.open(keys, place_of_document(tx.organization_id), sealed)
+    if document is None:
+        return 0
+    await update_organization(tx, legal_document_sealed=await seal_legal_document(tx, document))
+    return 1
 
 
 async def depth_under(tx: Transaction, root: UUID, organization_id: UUID) -> int:
@@ -176,14 +226,20 @@ async def found(tx: WriteTransaction, **values: Any) -> None:
     That is its default customer, itself, and its billing ledger. From here on its own clock is the transaction's.
     """
     tx.now = values["test_clock"] or tx.now
+    document = values.pop("legal_document")
     await tx.execute(
         _INSERT,
+        legal_document=None,
+        legal_document_sealed=None,
         deleted_at=None,
         created_at=tx.now,
         updated_at=tx.now,
         next_billing_run_at=first_billing_run(values["mode"], ZoneInfo(values["time_zone"]), tx.now),
         **values,
     )
+    if document is not None:
+        # The key belongs to the organization, which is there only now.
+        await update_organization(tx, legal_document_sealed=await seal_legal_document(tx, document))
     await insert_customer(
         tx,
         id=new_id(),

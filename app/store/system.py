@@ -144,6 +144,16 @@ class SystemDatabase:
         async with self._pool.connection() as connection:
             return [row[0] for row in await connection.fetch(_ACTIVE, list(modes), following, most)]
 
+    async def organizations_to_seal(self, most: int) -> list[UUID]:
+        """Organizations whose legal document is stored plain, from before it was sealed. Raises Unavailable."""
+        async with self._pool.connection() as connection:
+            return [row[0] for row in await connection.fetch("select organizations_to_seal($1)", most)]
+
+    async def all_organizations(self, following: UUID | None, most: int) -> list[UUID]:
+        """Every organization, whatever its status, in the order of their ids. Only for the worker's login."""
+        async with self._pool.connection() as connection:
+            return [row[0] for row in await connection.fetch("select all_organizations($1, $2)", following, most)]
+
     async def is_ready(self) -> bool:
         """Whether the database answers, within two seconds."""
         try:

@@ -19,6 +19,7 @@ from app.store.query import Query, Relation, new_id
 from app.store.tables import Organization
 from app.store.tenant import Actor, News
 from app.store.transaction import Transaction, WriteTransaction
+from app.store.vault.vault import Vault
 
 organizations = Relation(Organization)
 
@@ -51,6 +52,7 @@ class TenantDatabase:
         actor: Actor,
         at: datetime | None = None,
         after_commit: AfterCommit | None = None,
+        vault: Vault | None = None,
     ) -> None:
         """`at` stands in for the tenant's clock: for telling a story of the past, as the demo data does."""
         self.organization_id = organization_id
@@ -58,6 +60,7 @@ class TenantDatabase:
         self._pool = pool
         self._at = at
         self._after_commit = after_commit
+        self._vault = vault
         self._held: Transaction | None = None
         self._left = False
         self._opening = asyncio.Lock()
@@ -143,13 +146,13 @@ class TenantDatabase:
         self._check_not_left()
         opened_ns = time.monotonic_ns()
         connection = await self._pool.begin(self.organization_id, write=False)
-        return Transaction(connection, self.organization_id, self.actor, opened_ns)
+        return Transaction(connection, self.organization_id, self.actor, opened_ns, self._vault)
 
     async def _open_write(self, *, whatever_status: bool) -> WriteTransaction:
         self._check_not_left()
         connection = await self._pool.begin(self.organization_id, write=True)
         news: set[News] | None = None if self._after_commit is None else set()
-        transaction = WriteTransaction(connection, self.organization_id, self.actor, self._at, news)
+        transaction = WriteTransaction(connection, self.organization_id, self.actor, self._at, news, self._vault)
         try:
             await transaction.learn_facts(whatever_status=whatever_status)
         except BaseException:
@@ -182,13 +185,17 @@ class TenantDatabase:
 class Database:
     """Every organization's door to the database; each opens into one organization."""
 
-    def __init__(self, pool: ConnectionPool, after_commit: AfterCommit | None = None) -> None:
+    def __init__(
+        self, pool: ConnectionPool, after_commit: AfterCommit | None = None, vault: Vault | None = None
+    ) -> None:
+        """Without a vault nothing sensitive can be stored or shown."""
         self._pool = pool
         self._after_commit = after_commit
+        self._vault = vault
 
     def tenant(self, organization_id: UUID, actor: Actor, at: datetime | None = None) -> TenantDatabase:
         """The database as that organization sees it."""
-        return TenantDatabase(self._pool, organization_id, actor, at, self._after_commit)
+        return TenantDatabase(self._pool, organization_id, actor, at, self._after_commit, self._vault)
 
     @asynccontextmanager
     async def found_organization(
@@ -200,7 +207,7 @@ class Database:
         """
         organization_id = restored or new_id()
         connection = await self._pool.begin(organization_id, write=True)
-        transaction = WriteTransaction(connection, organization_id, actor, at)
+        transaction = WriteTransaction(connection, organization_id, actor, at, vault=self._vault)
         try:
             if restored and await transaction.fetch_value(_EXISTS):
                 raise AlreadyExists("The organization is here already.")

@@ -16,6 +16,7 @@ from app.store.connection import Unavailable, outages
 from app.store.query import TENANT, Query, new_id
 from app.store.tables.organization import Mode, OrganizationStatus
 from app.store.tenant import Actor, News, TenantFacts
+from app.store.vault.vault import Vault
 
 Row = TypeVar("Row")
 
@@ -36,9 +37,17 @@ class Transaction:
     `opened_ns`, by the monotonic clock, is no later than what it sees: whatever was heard since then it may not know.
     """
 
-    def __init__(self, connection: asyncpg.Connection, organization_id: UUID, actor: Actor, opened_ns: int = 0) -> None:
+    def __init__(
+        self,
+        connection: asyncpg.Connection,
+        organization_id: UUID,
+        actor: Actor,
+        opened_ns: int = 0,
+        vault: Vault | None = None,
+    ) -> None:
         self.organization_id = organization_id
         self.actor = actor
+        self.vault = vault or Vault()
         self.opened_ns = opened_ns
         self._connection = connection
         self._turn = asyncio.Lock()
@@ -106,8 +115,9 @@ class WriteTransaction(Transaction):
         actor: Actor,
         at: datetime | None,
         news: set[News] | None = None,
+        vault: Vault | None = None,
     ) -> None:
-        super().__init__(connection, organization_id, actor)
+        super().__init__(connection, organization_id, actor, vault=vault)
         self.news = news
         self.recorded: list[dict[str, Any]] = []
         """The audit records that are to be written with the commit."""
@@ -154,7 +164,7 @@ class WriteTransaction(Transaction):
         Its id is made here, so that no organization that exists can be entered this way. Where the block raises, the
         rollback that follows takes the setting back too.
         """
-        founding = WriteTransaction(self._connection, new_id(), self.actor, self._at)
+        founding = WriteTransaction(self._connection, new_id(), self.actor, self._at, vault=self.vault)
         founding.now = self.now
         await self._command(_ENTER.format(founding.organization_id))
         yield founding

@@ -68,8 +68,12 @@ class Running:
 
 def of_python(url: str) -> list[Kind]:
     """Tallygate, and its peers in Python."""
-    secrets = {"TALLYGATE_API_KEY_PEPPER": PEPPER, "TALLYGATE_CURSOR_SECRET": "cursors-of-the-dashboard-benchmark"}
     unlimited = {"TALLYGATE_ALLOWANCE_POINTS_PER_SECOND": "0"}
+    secrets = {
+        "TALLYGATE_API_KEY_PEPPER": PEPPER,
+        "TALLYGATE_CURSOR_SECRET": "cursors-of-the-dashboard-benchmark",
+        "TALLYGATE_MASTER_KEY": "bWFzdGVyIGtleSBvZiB0aGUgYmVuY2g6IDMyIGJ5dGU=",
+    }
     serve = [str(Path(sys.executable).with_name("tallygate")), "serve", "--port", "{port}"]
     database = {"DATABASE_URL": url}
     return [

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from app.api.schema import schema
 from app.cli import app
-from tests.conftest import CURSOR_SECRET, PEPPER, Server
+from tests.conftest import CURSOR_SECRET, MASTER_KEY, PEPPER, Server
 
 
 def run(*arguments: str, **environment: str) -> Result:
@@ -27,6 +27,7 @@ def serving(app_url: str, **more: str) -> dict[str, str]:
         "DATABASE_URL": app_url,
         "TALLYGATE_API_KEY_PEPPER": PEPPER,
         "TALLYGATE_CURSOR_SECRET": CURSOR_SECRET,
+        "TALLYGATE_MASTER_KEY": MASTER_KEY,
         **more,
     }
 

@@ -19,7 +19,9 @@ from app.settings import Settings
 from app.store.connection import ConnectionPool, Timeouts
 from app.store.roles import APP
 from app.store.tenancy import Database
-from tests.conftest import CURSOR_SECRET, PEPPER, Server
+from app.store.vault.master import MasterKeys
+from app.store.vault.vault import Vault
+from tests.conftest import CURSOR_SECRET, MASTER_KEY, PEPPER, Server
 
 LIVE = [PARENT.legal_name, DAUGHTER.legal_name]
 
@@ -60,11 +62,14 @@ async def demo(server: Server, clone: Callable[[], str]) -> AsyncIterator[Demo]:
     progress: list[tuple[float, float]] = []
     try:
         made = await load_demo(
-            Database(pool), PEPPER, lambda part: progress.append((time.monotonic(), part)), scale=0.1
+            Database(pool, vault=Vault(MasterKeys.from_text(MASTER_KEY))),
+            PEPPER,
+            lambda part: progress.append((time.monotonic(), part)),
+            scale=0.1,
         )
     finally:
         await pool.close()
-    settings = Settings(database_url=app_url, api_key_pepper=PEPPER, cursor_secret=CURSOR_SECRET)
+    settings = Settings(database_url=app_url, api_key_pepper=PEPPER, cursor_secret=CURSOR_SECRET, master_key=MASTER_KEY)
     app = application(settings)
     administrator = await asyncpg.connect(server.url(name))
     async with (

@@ -8,19 +8,27 @@ from typing import Protocol
 import asyncpg
 import pytest
 
+from app.main import seal_what_is_plain
 from app.operations.billing.run import run_billing
 from app.store.chain import verify_audit
 from app.store.connection import ConnectionPool
 from app.store.migration import migrate
+from app.store.organization import load_legal_documents
 from app.store.roles import APP
+from app.store.system import SystemDatabase
 from app.store.tenancy import Actor, Database
+from app.store.vault.master import MasterKeys
+from app.store.vault.vault import Vault
+from tests.conftest import MASTER_KEY
 
 BEFORE = "0003"
+DOCUMENT = 'OLD "4711"'
 
 OLD_ROWS = (
-    """insert into organizations (organization_id, legal_name, status, mode, test_clock, region, default_currency,
-         time_zone, metadata, created_at, updated_at)
-       values ($1, 'Old Inc', 'ACTIVE', 'TEST', '2026-11-15Z', 'default', 'USD', 'UTC', '{}', now(), now())""",
+    """insert into organizations (organization_id, legal_document, legal_name, status, mode, test_clock, region,
+         default_currency, time_zone, metadata, created_at, updated_at)
+       values ($1, 'OLD "4711"', 'Old Inc', 'ACTIVE', 'TEST', '2026-11-15Z', 'default', 'USD', 'UTC', '{}', now(),
+         now())""",
     """insert into customers (organization_id, id, name, currency, metadata, is_default, created_at, updated_at)
        values ($1, $1, 'Old Inc', 'USD', '{}', true, now(), now())""",
     """insert into plans (organization_id, id, key, version, name, status, currency, base_price_minor, interval,
@@ -45,6 +53,10 @@ OLD_ROWS = (
        from (values ('invoice_line_item.add', '[{"field": "amount", "after": 6200}]'::jsonb, 2),
                     ('organization.update', '[{"field": "legal_name", "after": "Old \u00ef Inc"}]', 1),
                     ('invoice.void', '[{"field": "reason", "after": null}]', 3)) as old (action, changes, number)""",
+    """insert into idempotency_records (organization_id, principal_id, field, key, fingerprint, document, answer,
+         created_at)
+       values ($1, $1, 'organizationUpdate', 'once', sha256('a'), sha256('b'), '{"document":"OLD \\"4711\\""}',
+         now())""",
     "insert into invoice_numbers values ($1, 2026, 1)",
     "insert into ledgers (organization_id, id, name, status, last_sequence, created_at)"
     " values ($1, $1, 'billing', 'ACTIVE', 0, now())",
@@ -83,7 +95,12 @@ async def test_what_was_billed_stays_billed_and_the_rest_falls_due(server: Serve
     pool = ConnectionPool(server.url(name, APP), size=1)
     await pool.open()
     try:
-        tenant = Database(pool).tenant(organization_id, Actor("SYSTEM", "test", "test"))
+        database = Database(pool, vault=Vault(MasterKeys.from_text(MASTER_KEY)))
+        for _ in range(2):
+            await seal_what_is_plain(SystemDatabase(pool), database)
+        tenant = database.tenant(organization_id, Actor("SYSTEM", "test", "test"))
+        async with tenant.read() as tx:
+            assert await load_legal_documents(tx, organization_id, [organization_id]) == {organization_id: DOCUMENT}
         async with tenant.read() as tx:
             chained = await verify_audit(tx)
         summary = await run_billing(tenant)
@@ -92,8 +109,10 @@ async def test_what_was_billed_stays_billed_and_the_rest_falls_due(server: Serve
     finally:
         await pool.close()
     assert (summary.invoices, summary.failures) == (2, ())
-    assert (chained.intact, chained.links) == (True, 3)
-    assert (went_on.intact, went_on.links) == (True, 6)
+    assert (chained.intact, chained.links) == (True, 4)
+    assert (went_on.intact, went_on.links) == (True, 7)
+    assert await administrator.fetchval("select legal_document from organizations") is None
+    assert await administrator.fetchval("select answer from idempotency_records") == '{"document":"****"}'
     types = await administrator.fetch("select record_type from audit_records order by sequence limit 3")
     assert [row["record_type"] for row in types] == ["invoice", "invoice", "organization"]
     found = await administrator.fetch("select number, period_start, total_minor from invoices order by period_start")

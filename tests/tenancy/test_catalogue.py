@@ -45,8 +45,8 @@ INVOICE_UPDATES = (
     " status, subtotal_minor, tax_minor, total_minor, updated_at, version, voided_at"
 )
 ORGANIZATION_UPDATES = (
-    "address, doing_business_as, legal_document, legal_name, metadata, next_billing_run_at, test_clock, time_zone,"
-    " updated_at"
+    "address, doing_business_as, legal_document, legal_document_sealed, legal_name, metadata, next_billing_run_at,"
+    " test_clock, time_zone, updated_at"
 )
 SUBSCRIPTION_UPDATES = (
     "billed_until, billing_anchor, cancel_at, cancel_reason, cancel_requested_at, due_at, ended_at, metadata,"
@@ -67,6 +67,7 @@ GRANTS: dict[tuple[str, str], tuple[str, str]] = {
     (APP, "api_keys"):                   ("INSERT, SELECT", API_KEY_UPDATES),
     (APP, "audit_chains"):               ("INSERT, SELECT", "head, last_sequence"),
     (APP, "audit_records"):              ("INSERT, SELECT", ""),
+    (APP, "data_keys"):                  ("INSERT, SELECT", ""),
     (APP, "customers"):                  ("INSERT, SELECT", "address, email, external_id, metadata, name, updated_at"),
     (APP, "idempotency_records"):        ("INSERT, SELECT", "answer, created_at, document, fingerprint"),
     (APP, "invoice_line_items"):         ("DELETE, INSERT, SELECT", ""),
@@ -94,7 +95,9 @@ GRANTS: dict[tuple[str, str], tuple[str, str]] = {
     (APP, "usage_identities"):           ("INSERT, SELECT", ""),
     (DIRECTORY, "api_keys"):             ("SELECT", ""),
     (DIRECTORY, "members"):              ("SELECT", ""),
+    (DIRECTORY, "data_keys"):            ("SELECT", ""),
     (DIRECTORY, "organizations"):        ("SELECT", ""),
+    (WORKER, "data_keys"):               ("", "master_key_id, wrapped"),
     (WORKER, "idempotency_records"):     ("DELETE", ""),
     (WORKER, "organizations"):           ("", "status, updated_at"),
     (WORKER, "usage_events"):            ("DELETE", ""),
@@ -133,6 +136,10 @@ FUNCTIONS: dict[str, tuple[str, bool, set[str]]] = {
     "refuse_strangers()":           (OWNER, False, {APP, DIRECTORY, OPERATOR}),
     "refuse_unbalanced()":          (OWNER, False, {APP, DIRECTORY, OPERATOR}),
     "tell_credentials_changed()":   (OWNER, False, {APP, DIRECTORY, OPERATOR}),
+    "refuse_plain()":               (OWNER, False, {APP, DIRECTORY, OPERATOR}),
+    "all_organizations(uuid,integer)":                                  (DIRECTORY, True, {WORKER}),
+    "legal_documents_under(uuid,uuid[])":                               (DIRECTORY, True, {APP}),
+    "organizations_to_seal(integer)":                                   (DIRECTORY, True, {APP}),
     "find_api_keys(text)":          (DIRECTORY, True, {APP}),
     "find_members(text,uuid)":      (DIRECTORY, True, {APP}),
     "organization_depth(uuid)":     (DIRECTORY, True, {APP}),
@@ -271,7 +278,7 @@ async def test_one_policy_for_everybody(administrator: asyncpg.Connection) -> No
         """,
     )
     tenant = {(table, "tenant", "*", True, ("public",), TENANT_CONDITION, TENANT_CONDITION) for table in WALLED}
-    seen = ("api_keys", "members", "organizations")
+    seen = ("api_keys", "data_keys", "members", "organizations")
     directory = {(table, "directory", "r", True, (DIRECTORY,), "true", None) for table in seen}
     reporter = {(table, "reporter", "r", True, (REPORTER,), "true", None) for _, table in REPORTED}
     assert {tuple(tuple(value) if isinstance(value, list) else value for value in row.values()) for row in found} == (
@@ -482,6 +489,7 @@ async def test_triggers_that_hold_whoever_comes(administrator: asyncpg.Connectio
     append_only += ["ledger_transactions", "audit_records", "usage_corrections"]
     expected = {(table, name, "A") for table in append_only for name in ("append_only", "never_truncated")}
     expected |= {(table, "keep_finalized", "O") for table in ("invoices", "invoice_line_items")}
+    expected.add(("organizations", "sealed_only", "O"))
     expected |= {(table, "balanced", "O") for table in WALLED if table.startswith("ledger_entries")}
     expected |= {(table, "tell_credentials_changed", "O") for table in ("api_keys", "members", "organizations")}
     expected |= {

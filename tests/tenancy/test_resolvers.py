@@ -46,7 +46,7 @@ from app.api.loaders.ledger_entry import BalancesLoader, LedgerEntryLoader
 from app.api.loaders.loader import CountUnder, ForeignRow, Loaders, PageUnder, TenantLoader
 from app.api.loaders.member import MemberLoader
 from app.api.loaders.meter import MeterByKeyLoader, MeterLoader
-from app.api.loaders.organization import OrganizationLoader
+from app.api.loaders.organization import LegalDocumentLoader, OrganizationLoader
 from app.api.loaders.plan import PlanFeaturesLoader, PlanLoader
 from app.api.loaders.reservation import ReservationLoader
 from app.api.loaders.subscription import CurrentPeriodLoader, LifeLoader, SubscriptionLoader, UpcomingBillLoader
@@ -422,6 +422,10 @@ async def reservation_ids(records: Records) -> list[UUID]:
     return [parsed(id_)[1] for id_ in (records.reservation, *(each["reservation"]["id"] for each in made))]
 
 
+async def own_organization_id(records: Records) -> list[UUID]:
+    return [parsed(records.organization)[1]]
+
+
 LOADERS: dict[type[TenantLoader[Any, Any]], tuple[Keys, tuple[Any, ...]]] = {
     # Each loader, its keys, and the variant of it.
     AuditRecordLoader: (ids_of("auditRecords"), ()),
@@ -430,6 +434,7 @@ LOADERS: dict[type[TenantLoader[Any, Any]], tuple[Keys, tuple[Any, ...]]] = {
     CurrentPeriodLoader: (ids_of("subscriptions"), ()),
     CustomerLoader: (ids_of("customers"), ()),
     InvoiceLoader: (ids_of("invoices"), ()),
+    LegalDocumentLoader: (own_organization_id, ()),
     LifeLoader: (ids_of("subscriptions"), ()),
     LedgerEntryLoader: (ids_of("ledgerEntries"), ()),
     LineLoader: (line_ids, ()),

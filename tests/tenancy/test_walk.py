@@ -45,6 +45,7 @@ from app.store.query import new_id
 from app.store.roles import APP
 from app.store.tables import metadata
 from app.store.tenancy import Database
+from app.store.vault.vault import Vault
 from tests.caller import Caller, Founder
 from tests.tenancy.records import Records, child_of, full_organization
 
@@ -1055,8 +1056,9 @@ async def unwalled(server: Server, clone: Callable[[], str], settings: Settings)
         served.router.lifespan_context(served),
         httpx.AsyncClient(transport=transport, base_url="http://tallygate.test") as http,
     ):
-        founder = Founder(Database(pool), http, settings.api_key_pepper.get_secret_value())
-        made = await world_in(founder, Database(pool), server.url(name))
+        vault = Vault(settings.master_keys)
+        founder = Founder(Database(pool, vault=vault), http, settings.api_key_pepper.get_secret_value())
+        made = await world_in(founder, Database(pool, vault=vault), server.url(name))
         administrator = await asyncpg.connect(server.url(name))
         for table in metadata.tables:
             await administrator.execute(f"alter table {table} disable row level security")

@@ -24,6 +24,7 @@ from app.store.queue.depth import KindDepth
 from app.store.queue.job import Job, TryAgain
 from app.store.tenancy import Database
 from tests.caller import Caller
+from tests.conftest import MASTER_KEY
 from tests.ports import free_port
 
 Figures = dict[tuple[str, tuple[tuple[str, str], ...]], float]
@@ -168,6 +169,7 @@ def test_where_nothing_is_wanted_nothing_is_loaded() -> None:
     """No library, no observer, no middleware."""
     secret = "x" * 40
     environment = {"TALLYGATE_API_KEY_PEPPER": secret, "TALLYGATE_CURSOR_SECRET": secret}
+    environment |= {"TALLYGATE_MASTER_KEY": MASTER_KEY}
     root = Path(__file__).parents[2]
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT], env=environment, cwd=root, capture_output=True, text=True, check=False

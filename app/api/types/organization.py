@@ -8,7 +8,7 @@ import strawberry
 
 from app.api.ids import ORGANIZATION
 from app.api.loaders.loader import loaded
-from app.api.loaders.organization import OrganizationLoader
+from app.api.loaders.organization import LegalDocumentLoader, OrganizationLoader
 from app.api.pagination import Connection, ListRequest, PageArguments, Paged, connection_of
 from app.api.scalars import CurrencyCode, Metadata, TimeZone
 from app.api.tenancy import Info, Tenant
@@ -31,6 +31,11 @@ class Organization(Node):
     )
     legal_name: str = strawberry.field(description="The name in the register.")
     doing_business_as: str | None = strawberry.field(description="The name that customers know.")
+    legal_document: str | None = loaded(
+        LegalDocumentLoader,
+        "organization_id",
+        "Masked to its last four characters unless the credential holds organization:sensitive.",
+    )
     status: OrganizationStatus = strawberry.field(description="Whether it may change anything.")
     mode: Mode = strawberry.field(description="LIVE, or TEST with a clock of its own.")
     test_clock: datetime | None = strawberry.field(description="A TEST organization's own now; null where it is LIVE.")
@@ -45,16 +50,6 @@ class Organization(Node):
     def is_type_of(cls, value: Any, _info: Any) -> bool:
         """Whether a value is an organization's row."""
         return isinstance(value, store.OrganizationRow)
-
-    @strawberry.field(
-        description="Masked to its last four characters unless the credential holds organization:sensitive."
-    )
-    def legal_document(organization: strawberry.Parent[Row], info: Info) -> str | None:
-        """The tax id or registration."""
-        document = organization.legal_document
-        if document is None or info.context.tenant.may("organization:sensitive"):
-            return document
-        return "****" + document[-4:] if len(document) > 4 else "****"
 
     @strawberry.field(description="Where it sits.")
     def address(organization: strawberry.Parent[Row]) -> Address | None:

@@ -5,6 +5,7 @@ from app.store.tables.api_key import ApiKey
 from app.store.tables.audit import AuditChain, AuditRecord
 from app.store.tables.column import TENANT_TABLES, metadata
 from app.store.tables.customer import Customer
+from app.store.tables.data_key import DataKey
 from app.store.tables.idempotency import IdempotencyRecord
 from app.store.tables.invoice import Invoice, InvoiceLineItem, InvoiceNumber
 from app.store.tables.late_usage import LateUsage
@@ -32,6 +33,7 @@ __all__ = [
     "AuditChain",
     "AuditRecord",
     "Customer",
+    "DataKey",
     "IdempotencyRecord",
     "Invoice",
     "InvoiceLineItem",

@@ -45,6 +45,10 @@ class Organization(SQLModel, table=True):
     legal_name: str = Field(sa_column=text("legal_name"))
     doing_business_as: str | None = Field(sa_column=text("doing_business_as", nullable=True))
     legal_document: str | None = Field(sa_column=text("legal_document", nullable=True))
+    """From before it was sealed; nothing writes it any more, and the first start empties it."""
+    legal_document_sealed: bytes | None = Field(
+        sa_column=sa.Column("legal_document_sealed", sa.LargeBinary, nullable=True)
+    )
     address: dict[str, Any] | None = Field(sa_column=document("address", nullable=True))
     status: OrganizationStatus = Field(sa_column=text("status"))
     mode: Mode = Field(sa_column=text("mode"))
