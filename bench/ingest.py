@@ -1,11 +1,13 @@
 """Usage events a second, durable, deduplicated and counted, through `usageRecord` and through `POST /usage`.
 
-    PYTHONPATH=. .venv/bin/python bench/ingest.py [--events 200000] [--workers 1]
+    PYTHONPATH=. .venv/bin/python bench/ingest.py [--events 200000] [--workers 1] [--mebibytes 1024]
 
 A real `tallygate serve` on a PostgreSQL whose disk keeps its promises (fsync and synchronous_commit on), callers over
 HTTP on the same machine. Events are of 200 customers with a subscription each, of the last hours, with two properties.
-Each road is measured with new events, then with the same ones again. Ends with 1 where a road takes fewer events a
-second than it must, or where what was counted is not what was sent.
+Each road is measured with new events, then with the same ones again. Then one body of many mebibytes goes through, most
+of whose lines are refused. Ends with 1 where a road takes fewer events a second than it must, where what was counted is
+not what was sent, or where a long body takes more memory than a short one. The bound is for a machine that does nothing
+else; the CPU of an event says more where it does.
 """
 
 import argparse
@@ -13,7 +15,7 @@ import asyncio
 import os
 import platform
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -34,6 +36,7 @@ from app.operations.plan.create import NewPlan, create_plan
 from app.operations.plan.publish import publish_plan
 from app.operations.subscription.create import NewSubscription, create_subscription
 from app.store.embedded.folder import DataFolder
+from app.store.tenancy import Database
 from bench.company import CALLS, Company, found_company
 from bench.processes import LOG, Running, database_of, start_server
 from bench.scratch import FOLDER, Scratch, scratch_database
@@ -43,6 +46,9 @@ CALLERS = 4
 CUSTOMERS = 200
 EVENTS_A_SECOND_MIN = 10_000
 WARM = 5
+MEBIBYTE = 2**20
+MEGABYTES_MAX = 300
+"""Of a server that has taken a body of any length."""
 
 RECORD = """
 mutation Record($input: UsageRecordInput!) {
@@ -115,6 +121,7 @@ async def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--events", type=int, default=200_000)
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--mebibytes", type=int, default=1_024)
     parser.add_argument("--road", choices=range(len(ROADS)), type=int, action="append")
     options = parser.parse_args()
     LOG.parent.mkdir(parents=True, exist_ok=True)
@@ -123,13 +130,45 @@ async def main() -> int:
     async with scratch_database(durable=True) as scratch:
         for place in options.road or range(len(ROADS)):
             failed |= await _measure(scratch, ROADS[place], options.events // BATCH, options.workers)
+        if options.mebibytes:
+            failed |= await _long_body(scratch, options.mebibytes)
     return failed
+
+
+async def _long_body(scratch: Scratch, mebibytes: int) -> int:
+    """Send one body of lines of 16 KiB, each of which but one in 64 holds a field that there is not."""
+    async with database_of(scratch) as database:
+        company = await found_company(database, "A long body")
+        await furnish(company, database, customers=1)
+    url, server = await start_server(scratch)
+    headers = {"authorization": f"Bearer {company.api_key}", "content-type": "application/x-ndjson"}
+    padding = b"x" * 16_320
+    refused = [b'{"eventId":"r","meter":"calls","padding":"%s"}\n' % padding] * 63
+
+    async def body() -> AsyncIterator[bytes]:
+        for number in range(mebibytes):
+            yield b"".join([b'{"eventId":"%d","meter":"calls","customerId":null}\n' % number, *refused])
+
+    try:
+        async with httpx.AsyncClient(base_url=url, headers=headers, timeout=600, trust_env=False) as client:
+            began = time.perf_counter()
+            answer = (await client.post("/usage", content=body())).json()
+            seconds = time.perf_counter() - began
+        peak = _megabytes(server.process.pid)
+    finally:
+        server.stop()
+    print(f"\nOne body of {mebibytes:,} MiB: {seconds:.0f} s; server {peak:.0f} MB")
+    print(
+        f"  accepted {answer['accepted']:,}, rejected {answer['rejected']:,}, of these told {len(answer['results']):,}"
+    )
+    holds = (answer["accepted"], answer["rejected"]) == (mebibytes, 63 * mebibytes) and "errors" not in answer
+    return int(not holds or peak > MEGABYTES_MAX)
 
 
 async def _measure(scratch: Scratch, road: Road, batches: int, workers: int) -> int:
     async with database_of(scratch) as database:
         company = await found_company(database, road.name)
-        await _furnish(company, database)
+        await furnish(company, database)
     url, server = await start_server(scratch, "--workers", str(workers))
     try:
         bodies = [road.written(events) for events in _batches(batches + WARM)]
@@ -153,13 +192,14 @@ async def _measure(scratch: Scratch, road: Road, batches: int, workers: int) -> 
     return int(not (holds and fast))
 
 
-async def _furnish(company: Company, database: Any) -> None:
+async def furnish(company: Company, database: Database, customers: int = CUSTOMERS) -> None:
+    """Give an organization a meter, a plan that counts it, and customers with a subscription each."""
     tenant = company.tenant(database)
     await create_meter(tenant, NewMeter("calls", "Calls", None, Aggregation.SUM, None))
     plan = NewPlan("pro", "Pro", None, "USD", 2_900, Interval.MONTH, 1, BillingTiming.IN_ARREARS, [CALLS])
     await publish_plan(tenant, await create_plan(tenant, plan))
     began = datetime.now(UTC) - timedelta(days=2)
-    for number in range(CUSTOMERS):
+    for number in range(customers):
         customer = await create_customer(tenant, NewCustomer(f"Customer {number}", external_id=f"customer-{number}"))
         await create_subscription(tenant, NewSubscription(customer, "pro", None, 1, began, None, None))
 

@@ -16,7 +16,7 @@ from app.settings import Settings
 from app.store.query import Query
 from tests.caller import Caller, Founder
 from tests.conftest import CURSOR_SECRET, PEPPER
-from tests.operations.steps import customer, meter
+from tests.operations.steps import customer, meter, plan, soft_quota, subscription
 
 NDJSON = "application/x-ndjson"
 CLOUD_EVENTS = "application/cloudevents-batch+json"
@@ -247,3 +247,36 @@ async def served_in_process(app_url: str, **settings: Any) -> AsyncIterator[http
         transport = httpx.ASGITransport(app=made)
         async with httpx.AsyncClient(transport=transport, base_url="http://tallygate.test") as client:
             yield client
+
+
+async def test_anothers_records_are_like_none_at_all(owner: Caller, stranger: Caller) -> None:
+    """A customer, a subscription or an event id of another organization says what an unknown one says (I9, I12)."""
+    for caller in (owner, stranger):
+        await meter(caller)
+    theirs = {
+        "customerId": await customer(owner, externalId="acme"),
+        "externalCustomerId": "acme",
+        "subscriptionId": await _subscription(owner),
+    }
+    unknown = {
+        "customerId": "cus_01h455vb4pex5vsknk084sn02q",
+        "externalCustomerId": "nobody",
+        "subscriptionId": "sub_01h455vb4pex5vsknk084sn02q",
+    }
+    assert (await taken(owner, lines({"eventId": "e", "meter": "calls", "quantity": "7"})))["accepted"] == 1
+    for name, id_ in theirs.items():
+        answers = [
+            await taken(stranger, lines({"eventId": f"{name}-{n}", "meter": "calls", name: value}))
+            for n, value in enumerate((id_, unknown[name]))
+        ]
+        for number, answer in enumerate(answers):
+            assert answer["accepted"] == 0
+            assert answer["results"][0].pop("eventId") == f"{name}-{number}"
+        assert answers[0] == answers[1], name
+    assert (await taken(stranger, lines({"eventId": "e", "meter": "calls"})))["accepted"] == 1
+    assert [await total(caller) for caller in (owner, stranger)] == ["7", "1"]
+
+
+async def _subscription(caller: Caller) -> str:
+    await plan(caller, "pro", 0, soft_quota("calls"))
+    return await subscription(caller)
