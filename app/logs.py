@@ -30,6 +30,7 @@ FIELDS: Final = frozenset(
         "path",
         "planner",
         "planning",
+        "reason",
         "remaining",
         "request_id",
         "revision",

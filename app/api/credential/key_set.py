@@ -93,11 +93,13 @@ class KeySet:
                 content = await _content(self._url)
             found = usable_keys(orjson.loads(content), self._algorithms)
         except (httpx.HTTPError, httpx.InvalidURL, OSError, TimeoutError, ValueError) as error:
-            log.warning("key_set.not_fetched", url=self._url, exception=repr(error), kept=len(self._keys or ()))
+            log.warning(
+                "key_set.not_fetched", address=self._url, exception=repr(error), remaining=len(self._keys or ())
+            )
             return
         self._keys = found
         self._fetched_at = time.monotonic_ns()
-        log.info("key_set.fetched", url=self._url, keys=len(found))
+        log.info("key_set.fetched", address=self._url, count=len(found))
 
 
 def usable_keys(document: Any, algorithms: frozenset[str]) -> dict[KeyName, Key]:
@@ -117,7 +119,7 @@ def usable_keys(document: Any, algorithms: frozenset[str]) -> dict[KeyName, Key]
             key = import_key(each)
             algorithm = _algorithm_of(key)
         except (JoseError, ValueError, TypeError, KeyError) as error:
-            log.warning("key_set.key_left_out", kid=kid, exception=repr(error))
+            log.warning("key_set.key_left_out", reason=f"{kid}: {error!r}")
             continue
         if algorithm in algorithms and each.get("alg", algorithm) == algorithm:
             found.setdefault((kid, algorithm), key)

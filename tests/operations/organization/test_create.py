@@ -2,8 +2,10 @@
 
 from typing import Any
 
+import asyncpg
 import pytest
 
+from app.store.roles import APP, WORKER
 from tests.caller import Caller
 from tests.operations.steps import refusal
 
@@ -104,3 +106,22 @@ async def test_what_an_organization_needs_cannot_be_taken_away(owner: Caller, fi
         "INVALID",
         field,
     )
+
+
+async def test_organizations_nest_eight_deep_and_no_parent_ever_changes(
+    owner: Caller, administrator: asyncpg.Connection
+) -> None:
+    """The ninth level is refused, whoever enters; so there is no circle: each is made below one that is there."""
+    parent = owner.organization_id
+    for level in range(2, 9):
+        new = {"legalName": f"Level {level}", "parentId": parent}
+        parent = (await owner.change("organizationCreate", new, "organization { id }"))["organization"]["id"]
+    new = {"legalName": "Level 9", "parentId": parent}
+    refused = await owner.attempt("organizationCreate", new, "organization { id }")
+    assert refusal(refused) == ("LIMIT_EXCEEDED", "parentId")
+    inside = Caller(owner.http, owner.api_key, parent, owner.database, {"x-organization-id": parent})
+    refused = await inside.attempt("organizationCreate", {"legalName": "Level 9"}, "organization { id }")
+    assert refusal(refused) == ("LIMIT_EXCEEDED", "parentId")
+    for role in (APP, WORKER):
+        may = "select has_column_privilege($1, 'organizations', 'parent_id', 'update')"
+        assert not await administrator.fetchval(may, role)
