@@ -15,6 +15,7 @@ import typer
 
 from app.cli.audit import audit
 from app.cli.billing import billing
+from app.cli.isolation import isolation
 from app.cli.jobs import jobs
 from app.cli.keys import keys
 from app.cli.ledger import ledger
@@ -40,6 +41,7 @@ app.add_typer(organization)
 app.add_typer(audit)
 app.add_typer(usage)
 app.add_typer(keys)
+app.add_typer(isolation)
 
 DEFAULT_DATA_DIR = Path(".data")
 

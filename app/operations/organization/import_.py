@@ -11,7 +11,7 @@ from app.archive.reading import ArchiveReader
 from app.domain.errors import NotFound
 from app.store.archive import INVOICES, LINES, ORGANIZATIONS, owned_tables, restore, restore_invoices, stored_columns
 from app.store.audit import record
-from app.store.chain import verify_ledger
+from app.store.chain import verify_audit, verify_ledger
 from app.store.organization import depth_under
 from app.store.tenancy import Actor, Database, WriteTransaction
 
@@ -43,6 +43,8 @@ async def import_organization(
                     await restore(tx, table, page)
         if not (await verify_ledger(tx)).intact:
             raise DamagedArchive("The chain of its ledger is broken: the books are not what was written into them.")
+        if not (await verify_audit(tx)).intact:
+            raise DamagedArchive("The chain of its audit records is broken: they are not what was recorded.")
         await record(tx, "organization.import", tx.organization_id)
     return archive.manifest.organization_id
 

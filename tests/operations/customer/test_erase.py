@@ -11,13 +11,13 @@ from app.store.query import new_id
 from app.store.tables import metadata
 from tests.caller import Caller
 
-WHO = ("Zaphod Beeblebrox", "zaphod@example.com", "zb-42", "Improbability Drive 7", "two heads", "hitch hiked away")
+WHO = ("Zaphod Beeblebrox", "zaphod@example.com", "zb-42", "Improbability Drive 7", "two heads")
 
 
 @pytest.fixture
 async def customer(owner: Caller) -> str:
     """A customer whose name is in many places: all is over and settled."""
-    name, email, external_id, line, note, reason = WHO
+    name, email, external_id, line, note = WHO
     created = {"name": name, "email": email, "externalId": external_id, "metadata": {"note": note}}
     created |= {"address": {"line1": line, "country": "DE"}, "idempotencyKey": "once"}
     select = "customer { id name email externalId address { line1 } metadata }"
@@ -30,7 +30,7 @@ async def customer(owner: Caller) -> str:
     subscription = (await owner.change("subscriptionCreate", seat, "subscription { id }"))["subscription"]["id"]
     event = {"eventId": "waits", "meter": "later", "externalCustomerId": external_id, "properties": {"who": name}}
     assert (await owner.change("usageRecord", {"events": [event]}, "unmatched"))["unmatched"] == 1
-    cancel = {"subscriptionId": subscription, "reason": reason, "timing": "NOW"}
+    cancel = {"subscriptionId": subscription, "reason": "hitch hiked away", "timing": "NOW"}
     await owner.change("subscriptionCancel", cancel, "subscription { id }")
     await owner.change("billingRun", {}, "invoicesGenerated failures { message }")
     invoice = await invoiced(owner, id_)
@@ -64,6 +64,8 @@ async def test_nothing_says_who_it_was(owner: Caller, customer: str, administrat
     assert before[WHO[0]] == ["customers", "idempotency_records", "subscriptions", "unmatched_usage_events"]
     await erase_customer(owner.database, parsed(customer)[1])
     assert {text: await rows_with(administrator, owner, text) for text in WHO} == {text: [] for text in WHO}
+    # What somebody wrote as the reason of an action is that action's record.
+    assert await rows_with(administrator, owner, "hitch hiked away") == ["audit_records"]
 
 
 async def test_the_books_stay_as_they_were(owner: Caller, customer: str) -> None:
@@ -98,7 +100,7 @@ async def test_it_is_audited_and_bears_repeating(
         parsed(customer)[1],
     )
     assert records == 2
-    name, email, external_id, line, note, _ = WHO
+    name, email, external_id, line, note = WHO
     created = {"name": name, "email": email, "externalId": external_id, "metadata": {"note": note}}
     created |= {"address": {"line1": line, "country": "DE"}, "idempotencyKey": "once"}
     select = "customer { id name email externalId address { line1 } metadata }"
