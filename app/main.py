@@ -14,6 +14,7 @@ from app.api.credential.key_set import KeySet
 from app.api.credential.last_use import LastUse
 from app.api.credential.member import Memberships
 from app.api.credential.token import Provider, Tokens
+from app.api.documents import Documents
 from app.api.door import ApiDoor
 from app.api.endpoint import GraphQLEndpoint
 from app.api.graphiql import DemoKey, graphiql_page, graphiql_routes
@@ -84,7 +85,9 @@ def application(settings: Settings, demo_keys: Sequence[DemoKey] = (), watch: Wa
     members = people(settings, system, ear)
     authenticator = Authenticator(database, system, keys, members)
     page = graphiql_page(demo_keys) if settings.graphiql else None
-    endpoint = GraphQLEndpoint(settings, database, authenticator, page, memory, watch.of_requests())
+    endpoint = GraphQLEndpoint(
+        settings, database, authenticator, page, memory, Documents(database, ear), watch.of_requests()
+    )
 
     usage_endpoint = UsageEndpoint(settings, ApiDoor(database, authenticator))
 

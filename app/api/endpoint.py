@@ -19,6 +19,7 @@ from app.api import errors
 from app.api.allowance import Allowance
 from app.api.authentication import Authenticator
 from app.api.charge import Charge, Till
+from app.api.documents import Documents, PersistedQueryNotFound
 from app.api.errors import ApiError, BadUserInput, ErrorCode, Forbidden, Overloaded, RateLimited
 from app.api.graphiql import CONTENT_SECURITY_POLICY
 from app.api.hangup import Attended, HungUp
@@ -56,6 +57,7 @@ _STATUS: Final[dict[type[ApiError], HTTPStatus]] = {
     TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     TooSlow: HTTPStatus.REQUEST_TIMEOUT,
     WrongMediaType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    PersistedQueryNotFound: HTTPStatus.OK,  # as Apollo's server answers, and its clients expect
 }
 
 _STATUS_OF_CODE: Final[dict[ErrorCode, HTTPStatus]] = {
@@ -95,6 +97,7 @@ class GraphQLEndpoint:
         authenticator: Authenticator,
         page: str | None,
         entitlements: EntitlementMemory,
+        documents: Documents,
         observers: Sequence[Observer] = (),
     ) -> None:
         """`page` is GraphiQL's, or None where it is not served."""
@@ -104,6 +107,7 @@ class GraphQLEndpoint:
         self._settings = settings
         self._database = database
         self._authenticator = authenticator
+        self._documents = documents
         self._page = page
         self._observers = observers
         self._entitlements = entitlements
@@ -165,19 +169,22 @@ class GraphQLEndpoint:
         # Only now, so that a slow client takes nobody's place.
         await self._turnstile.enter(tenant.organization_id)
         try:
-            given = self._given(request, body)
+            given = await self._given(request, body, tenant, request_id)
             context = seen.context = self._context(request, given, tenant, request_id)
             async with Attended(request):
                 answer = await self._execute(given, context, read_only=body is None)
+            if not answer.refused:
+                self._documents.remember(given, tenant)
         finally:
             self._turnstile.leave(tenant.organization_id)
         return replace(answer, replayed=context.replayed, planning=context.planning, charge=context.charge)
 
-    def _given(self, request: Request, body: bytes | None) -> GraphQLRequest:
-        if body is None:
-            return _from_url(request.query_params)
-        given = request_from_json(body)
-        if len(body) > self._settings.body_bytes_max and "usageRecord" not in given.query:
+    async def _given(self, request: Request, body: bytes | None, tenant: Tenant, request_id: str) -> GraphQLRequest:
+        """The request, its document spelled out. Raises BadUserInput, and what `Documents` raises."""
+        given = _from_url(request.query_params) if body is None else request_from_json(body)
+        if given.document_id or given.document_hash or tenant.principal.trusted_documents_only:
+            given = replace(given, query=await self._documents.text_of(given, tenant, request_id))
+        if body is not None and len(body) > self._settings.body_bytes_max and "usageRecord" not in given.query:
             raise TooLarge(f"The request is larger than {self._settings.body_bytes_max:,} bytes.")
         return given
 
@@ -278,7 +285,7 @@ def _media_type(accept: str | None) -> str:
 
 def _wants_page(request: Request) -> bool:
     accept = request.headers.get("accept", "")
-    return HTML in accept and "query" not in request.query_params
+    return HTML in accept and not {"query", "documentId", "extensions"} & request.query_params.keys()
 
 
 def _check_media_type(request: Request) -> None:
@@ -291,7 +298,8 @@ def _check_media_type(request: Request) -> None:
 
 
 def _from_url(parameters: Mapping[str, str]) -> GraphQLRequest:
-    parts: dict[str, Any] = {"query": parameters.get("query"), "operationName": parameters.get("operationName")}
+    parts: dict[str, Any] = {name: parameters.get(name) for name in ("query", "documentId")}
+    parts["operationName"] = parameters.get("operationName")
     for name in ("variables", "extensions"):
         if parameters.get(name):
             parts[name] = variables_from_json(parameters[name])

@@ -20,6 +20,7 @@ LEDGER_ENTRY: Final = "led"
 API_KEY: Final = "key"
 MEMBER: Final = "mbr"
 AUDIT_RECORD: Final = "aud"
+TRUSTED_DOCUMENT: Final = "doc"
 
 PREFIX_OF: Final[Mapping[str, str]] = {
     "organization": ORGANIZATION,
@@ -33,6 +34,7 @@ PREFIX_OF: Final[Mapping[str, str]] = {
     "reservation": RESERVATION,
     "api_key": API_KEY,
     "member": MEMBER,
+    "trusted_document": TRUSTED_DOCUMENT,
 }
 """By the noun of a record that can be acted on: what audit records keep, and what clients see."""
 

@@ -10,6 +10,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from app.api.errors import BadUserInput
 from app.api.execution.document import unfit
+from app.domain.document import is_hash
 
 JSON_DEPTH_MAX: Final = 32
 ITEMS_MAX: Final = 2_000
@@ -35,11 +36,16 @@ class WrongMediaType(BadUserInput):
 
 @dataclass(frozen=True, slots=True)
 class GraphQLRequest:
-    """A GraphQL request as it came in; what it asks is not looked at yet."""
+    """A GraphQL request as it came in; what it asks is not looked at yet.
+
+    Where a document is named, by `document_id` or by the `document_hash` of Apollo's clients, `query` may be empty.
+    """
 
     query: str
     variables: dict[str, Any] | None
     operation_name: str | None
+    document_id: str | None = None
+    document_hash: str | None = None
 
 
 async def body_of(request: Request, *, bytes_max: int, seconds_max: float) -> bytes:
@@ -81,19 +87,37 @@ def request_from_parts(parts: Any, *, fit: bool = False) -> GraphQLRequest:
     variables = parts.get("variables")
     operation_name = parts.get("operationName")
     extensions = parts.get("extensions")
-    if not isinstance(query, str) or not query.strip():
-        raise BadUserInput("`query` must be a string that holds a GraphQL document.")
+    document_id = parts.get("documentId")
+    if document_id is not None and not isinstance(document_id, str):
+        raise BadUserInput("`documentId` must be a string.")
     if variables is not None and not isinstance(variables, dict):
         raise BadUserInput("`variables` must be an object.")
     if operation_name is not None and not isinstance(operation_name, str):
         raise BadUserInput("`operationName` must be a string.")
     if extensions is not None and not isinstance(extensions, dict):
         raise BadUserInput("`extensions` must be an object.")
+    document_hash = _hash_in(extensions)
+    if query is None and (document_id or document_hash):
+        query = ""
+    elif not isinstance(query, str) or not query.strip():
+        raise BadUserInput("`query` must be a string that holds a GraphQL document.")
     _check_shape(variables)
     if not fit:
         _check_text(variables)
         _check_text(query)
-    return GraphQLRequest(query, variables, operation_name)
+        _check_text(document_id)
+    return GraphQLRequest(query, variables, operation_name, document_id or None, document_hash)
+
+
+def _hash_in(extensions: dict[str, Any] | None) -> str | None:
+    """The hash of an automatic persisted query, as Apollo's clients send it. Raises BadUserInput."""
+    persisted = (extensions or {}).get("persistedQuery")
+    if persisted is None:
+        return None
+    found = persisted.get("sha256Hash") if isinstance(persisted, dict) and persisted.get("version") == 1 else None
+    if not isinstance(found, str) or not is_hash(found):
+        raise BadUserInput("`extensions.persistedQuery` must hold `version` 1 and `sha256Hash`.")
+    return found
 
 
 def variables_from_json(text: str) -> Any:

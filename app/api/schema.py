@@ -25,6 +25,7 @@ from app.api.mutations.organization import OrganizationMutations
 from app.api.mutations.reservation import ReservationMutations
 from app.api.mutations.subscription import SubscriptionMutations
 from app.api.mutations.test_clock import ClockMutations
+from app.api.mutations.trusted_document import TrustedDocumentMutations
 from app.api.mutations.usage import UsageMutations
 from app.api.queries.audit import AuditQueries
 from app.api.queries.catalog import CatalogQueries
@@ -36,6 +37,7 @@ from app.api.queries.ledger import LedgerQueries
 from app.api.queries.node import NodeQueries
 from app.api.queries.organization import OrganizationQueries
 from app.api.queries.subscription import SubscriptionQueries
+from app.api.queries.trusted_document import TrustedDocumentQueries
 from app.api.queries.usage import UsageQueries
 from app.api.scalars import SCALARS
 from app.api.tenancy import Info, TenantExtension
@@ -50,12 +52,14 @@ from app.api.types.meter import Meter
 from app.api.types.organization import Organization
 from app.api.types.plan import Plan
 from app.api.types.subscription import Subscription
+from app.api.types.trusted_document import TrustedDocument
 from app.api.types.usage import UsageEvent
 
 
 @strawberry.type(description="Everything here belongs to the active organization, and nothing else is reachable.")
 class Query(
     CredentialQueries,
+    TrustedDocumentQueries,
     LedgerQueries,
     InvoiceQueries,
     EntitlementQueries,
@@ -78,6 +82,7 @@ class Query(
 )
 class Mutation(
     ApiKeyMutations,
+    TrustedDocumentMutations,
     MemberMutations,
     BillingMutations,
     LedgerMutations,
@@ -153,6 +158,7 @@ schema: Final = TallygateSchema(
         Plan,
         Reservation,
         Subscription,
+        TrustedDocument,
         UsageEvent,
     ],
     extensions=[TenantExtension, DocumentCacheExtension],

@@ -68,7 +68,9 @@ _CLOCK: Final = frozenset({"test_clock:advance"})
 
 _AUDIT: Final = frozenset({"audit:read"})
 
-SCOPES: Final = READS | _CATALOG | _CUSTOMERS | _INVOICES | _TENANCY | _KEYS | _MEMBERS | _CLOCK | _AUDIT
+_DOCUMENTS: Final = frozenset({"trusted_document:read", "trusted_document:register", "trusted_document:remove"})
+
+SCOPES: Final = READS | _DOCUMENTS | _CATALOG | _CUSTOMERS | _INVOICES | _TENANCY | _KEYS | _MEMBERS | _CLOCK | _AUDIT
 
 
 class Role(StrEnum):
@@ -89,7 +91,7 @@ SCOPES_OF: Final[dict[Role, frozenset[str]]] = {
     Role.OWNER: SCOPES,
     Role.ADMIN: SCOPES - {"organization:sensitive"},
     Role.BILLING: READS | _CUSTOMERS | _INVOICES | _CLOCK,
-    Role.DEVELOPER: READS | _CATALOG | _CUSTOMERS | _CLOCK | _KEYS | {"invoice:draft", "invoice:generate"},
+    Role.DEVELOPER: READS | _DOCUMENTS | _CATALOG | _CUSTOMERS | _CLOCK | _KEYS | {"invoice:draft", "invoice:generate"},
     Role.SUPPORT: READS | _AUDIT,
     Role.INGEST: frozenset({"viewer:read", "usage:record"}),
 }

@@ -14,7 +14,9 @@ from app.store.roles import APP, DIRECTORY, OWNER, QUEUE, QUEUE_SCHEMA, WORKER
 from app.store.tables import TENANT_TABLES
 from app.store.tables.organization import Mode, OrganizationStatus
 
-_FIND_KEYS: Final = "select organization_id, id, name, role, secret_hash, status, lasts from find_api_keys($1)"
+_FIND_KEYS: Final = (
+    "select organization_id, id, name, role, secret_hash, status, lasts, trusted_documents_only from find_api_keys($1)"
+)
 
 _FIND_MEMBERS: Final = "select organization_id, id, role, status, depth from find_members($1, $2)"
 
@@ -72,6 +74,7 @@ class FoundKey:
     secret_hash: bytes
     organization_status: OrganizationStatus
     lasts: timedelta | None
+    trusted_documents_only: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +107,7 @@ class SystemDatabase:
                 secret_hash=record["secret_hash"],
                 organization_status=OrganizationStatus(record["status"]),
                 lasts=record["lasts"],
+                trusted_documents_only=record["trusted_documents_only"],
             )
             for record in records
         ]

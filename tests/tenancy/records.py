@@ -21,6 +21,7 @@ class Records:
 
     NODES: ClassVar[dict[str, str]] = {
         "ApiKey": "api_key",
+        "TrustedDocument": "trusted_document",
         "AuditRecord": "audit_record",
         "Customer": "customer",
         "Invoice": "finalized",
@@ -63,6 +64,7 @@ class Records:
     billed_number: str
     ledger_entry: str
     api_key: str
+    trusted_document: str
     member: str
     subject: str
     audit_record: str
@@ -126,6 +128,8 @@ async def full_organization(founder: Founder, database: Database, mark: str, *, 
         {"amount": -amount, "currency": "USD", "description": f"{mark} goodwill", "customerId": customer_id},
         "ledgerEntry",
     )
+    document = {"document": f"query {mark.title()} {{ viewer {{ name }} }}", "name": f"{mark} document"}
+    trusted = await _made(owner, "trustedDocumentRegister", document, "trustedDocument")
     key = await _made(owner, "apiKeyCreate", {"name": f"{mark} key"}, "apiKey")
     member = {"subject": f"{mark}|subject", "email": f"member@{mark}.example", "role": "billing"}
     member_id = await _made(owner, "memberAdd", member, "member")
@@ -175,6 +179,7 @@ async def full_organization(founder: Founder, database: Database, mark: str, *, 
         billed_number=found["billed"]["number"],
         ledger_entry=entry,
         api_key=key,
+        trusted_document=trusted,
         member=member_id,
         subject=member["subject"],
         audit_record=found["auditRecords"]["nodes"][0]["id"],

@@ -87,6 +87,7 @@ GRANTS: dict[tuple[str, str], tuple[str, str]] = {
     (APP, "subscription_pauses"):        ("INSERT, SELECT", "ends_at"),
     (APP, "subscription_phases"):        ("INSERT, SELECT", "ends_at"),
     (APP, "subscriptions"):              ("INSERT, SELECT", SUBSCRIPTION_UPDATES),
+    (APP, "trusted_documents"):          ("DELETE, INSERT, SELECT", ""),
     (APP, "unmatched_usage_events"):     ("DELETE, INSERT, SELECT", ""),
     (APP, "usage_corrections"):          ("INSERT, SELECT", ""),
     (APP, "usage_events"):               ("INSERT, SELECT", ""),

@@ -50,6 +50,7 @@ from app.api.loaders.organization import LegalDocumentLoader, OrganizationLoader
 from app.api.loaders.plan import PlanFeaturesLoader, PlanLoader
 from app.api.loaders.reservation import ReservationLoader
 from app.api.loaders.subscription import CurrentPeriodLoader, LifeLoader, SubscriptionLoader, UpcomingBillLoader
+from app.api.loaders.trusted_document import TrustedDocumentLoader
 from app.api.loaders.usage_event import CorrectionsLoader, UsageEventLoader
 from app.api.permission import Reads, Writes
 from app.api.queries.node import NODES
@@ -441,6 +442,7 @@ LOADERS: dict[type[TenantLoader[Any, Any]], tuple[Keys, tuple[Any, ...]]] = {
     LinesLoader: (ids_of("invoices"), ()),
     MeterByKeyLoader: (meter_keys, ()),
     ApiKeyLoader: (ids_of("apiKeys"), ()),
+    TrustedDocumentLoader: (ids_of("trustedDocuments"), ()),
     MemberLoader: (ids_of("members"), ()),
     MeterLoader: (ids_of("meters"), ()),
     OrganizationLoader: (organization_ids, ()),

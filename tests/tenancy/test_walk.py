@@ -70,6 +70,7 @@ FIELDS: dict[str, list[Arguments]] = {
     # Each field with references among its arguments, and each root field: how an organization calls it with what it
     # has. More than one way where references exclude each other.
     "Query.apiKeys": [nothing],
+    "Query.trustedDocuments": [nothing],
     # No mutation takes an entry's id: of others, the caller's own denials would tell.
     "Query.auditRecords": [lambda own: {"filter": {"recordId": own.ledger_entry}}],
     "Query.balances": [nothing],
@@ -123,6 +124,8 @@ FIELDS: dict[str, list[Arguments]] = {
         lambda own: {"filter": {"number": own.billed_number}},
     ],
     "Subscription.usage": [lambda own: {"meter": own.meter_key, "window": "TOTAL"}],
+    "Mutation.trustedDocumentRegister": [lambda _own: {"document": "{ viewer { name } }", "name": "Nobody"}],
+    "Mutation.trustedDocumentRemove": [lambda own: {"trustedDocumentId": own.trusted_document}],
     "Mutation.apiKeyCreate": [lambda _own: {"name": "Nobody"}],
     "Mutation.apiKeyRevoke": [lambda own: {"apiKeyId": own.api_key}],
     "Mutation.apiKeyRotate": [lambda own: {"apiKeyId": own.api_key}],
@@ -245,6 +248,8 @@ TEXTS = {
     "AddressInput.postalCode",
     "AddressInput.region",
     "ApiKeyCreateInput.name",
+    "TrustedDocumentRegisterInput.document",
+    "TrustedDocumentRegisterInput.name",
     "ApiKeyCreateInput.role",
     "CustomerCreateInput.email",
     "AuditRecordFilter.action",

@@ -57,4 +57,6 @@ class ApiKeys:
 
 def _principal(key: FoundKey) -> Principal:
     active = key.organization_status is OrganizationStatus.ACTIVE
-    return Principal("API_KEY", key.id, key.name, Role(key.role), key.organization_id, active)
+    return Principal(
+        "API_KEY", key.id, key.name, Role(key.role), key.organization_id, active, key.trusted_documents_only
+    )

@@ -12,7 +12,7 @@ class Principal:
     """Who asks, as the credential proves: `home` is the organization that the credential is of.
 
     `home_active` is false where that one is suspended or archived: then the principal reads, and changes nothing
-    wherever it goes.
+    wherever it goes. With `trusted_documents_only` it may send no document that the organization does not trust.
     """
 
     kind: str
@@ -21,6 +21,7 @@ class Principal:
     role: Role
     home: UUID
     home_active: bool = True
+    trusted_documents_only: bool = False
 
     @property
     def scopes(self) -> frozenset[str]:

@@ -25,6 +25,9 @@ class ApiKeyCreateInput(Change):
     name: str = strawberry.field(description="For people: what it is for.")
     role: str = strawberry.field(default="developer", description="The role; it holds nothing that yours does not.")
     expires_at: datetime | None = left_out("When it stops working by itself; never where it is left out.")
+    trusted_documents_only: bool = strawberry.field(
+        default=False, description="Whether it may send trusted documents alone; so is every key that such a key makes."
+    )
 
 
 @strawberry.input(description="Which API key gets another secret.")
@@ -79,6 +82,7 @@ class ApiKeyMutations:
             expires_at=given(input.expires_at),
             held=info.context.tenant.principal.scopes,
             pepper=info.context.api_key_pepper,
+            trusted_documents_only=input.trusted_documents_only or info.context.tenant.principal.trusted_documents_only,
         )
         return ApiKeySecretPayload(api_key=await _api_key(info, made.id), secret=_shown_once(info.context, made.secret))
 

@@ -19,6 +19,7 @@ from app.api.loaders.organization import OrganizationLoader
 from app.api.loaders.plan import PlanLoader
 from app.api.loaders.reservation import ReservationLoader
 from app.api.loaders.subscription import SubscriptionLoader
+from app.api.loaders.trusted_document import TrustedDocumentLoader
 from app.api.loaders.usage_event import UsageEventLoader
 from app.api.permission import Reads, require
 from app.api.tenancy import Info
@@ -38,6 +39,7 @@ NODES: Final[dict[str, tuple[str, type[TenantLoader[Any, Any]]]]] = {
     ids.INVOICE_LINE_ITEM: ("invoice:read", LineLoader),
     ids.LEDGER_ENTRY: ("ledger:read", LedgerEntryLoader),
     ids.API_KEY: ("api_key:read", ApiKeyLoader),
+    ids.TRUSTED_DOCUMENT: ("trusted_document:read", TrustedDocumentLoader),
     ids.MEMBER: ("member:read", MemberLoader),
     ids.AUDIT_RECORD: ("audit:read", AuditRecordLoader),
 }

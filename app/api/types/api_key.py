@@ -22,6 +22,7 @@ class ApiKey(Node, OrganizationOwned):
     name: str = strawberry.field(description="For people.")
     prefix: str = strawberry.field(description="The first characters of the secret, enough to recognise it.")
     role: str = strawberry.field(description="The role: a named set of scopes.")
+    trusted_documents_only: bool = strawberry.field(description="Whether it may send trusted documents alone.")
     created_at: datetime = strawberry.field(description="When it was made, by real time as all instants of a key.")
     last_used_at: datetime | None = strawberry.field(
         description="When it was last used, to the minute; null where it never was."

@@ -26,7 +26,14 @@ class CreatedKey:
 
 
 async def create_api_key(
-    db: TenantDatabase, *, name: str, role: str, expires_at: datetime | None, held: frozenset[str], pepper: str
+    db: TenantDatabase,
+    *,
+    name: str,
+    role: str,
+    expires_at: datetime | None,
+    held: frozenset[str],
+    pepper: str,
+    trusted_documents_only: bool = False,
 ) -> CreatedKey:
     """Make a key with a role within what its maker holds. Raises Invalid, NotAllowed; repeating it makes another."""
     wanted = role_named(role, "role")
@@ -47,6 +54,7 @@ async def create_api_key(
             role=wanted,
             created_at=now,
             expires_at=expires_at,
+            trusted_documents_only=trusted_documents_only,
         )
         await record(tx, "api_key.create", key_id, {"name": name, "role": wanted, "prefix": key.prefix})
         return CreatedKey(key_id, key.secret)

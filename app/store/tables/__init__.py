@@ -16,6 +16,7 @@ from app.store.tables.organization import Organization
 from app.store.tables.plan import Plan, PlanFeature
 from app.store.tables.reservation import QuotaCounter, Reservation
 from app.store.tables.subscription import Subscription, SubscriptionPause, SubscriptionPhase
+from app.store.tables.trusted_document import TrustedDocument
 from app.store.tables.usage import (
     UnmatchedUsageEvent,
     UsageCorrection,
@@ -52,6 +53,7 @@ __all__ = [
     "Subscription",
     "SubscriptionPause",
     "SubscriptionPhase",
+    "TrustedDocument",
     "UnmatchedUsageEvent",
     "UsageCorrection",
     "UsageEvent",

@@ -39,6 +39,9 @@ class ApiKey(SQLModel, table=True):
     last_used_at: datetime | None = Field(sa_column=instant("last_used_at", nullable=True))
     expires_at: datetime | None = Field(sa_column=instant("expires_at", nullable=True))
     revoked_at: datetime | None = Field(sa_column=instant("revoked_at", nullable=True))
+    trusted_documents_only: bool = Field(
+        sa_column=sa.Column("trusted_documents_only", sa.Boolean, nullable=False, server_default=sa.false())
+    )
     former_prefix: str | None = Field(sa_column=text("former_prefix", nullable=True))
     former_secret_hash: bytes | None = Field(sa_column=sa.Column("former_secret_hash", sa.LargeBinary, nullable=True))
     former_until: datetime | None = Field(sa_column=instant("former_until", nullable=True))
