@@ -15,7 +15,6 @@ from app.main import application
 from app.settings import Settings
 from app.store.query import Query
 from tests.caller import Caller, Founder
-from tests.conftest import CURSOR_SECRET, PEPPER
 from tests.operations.steps import customer, meter, plan, soft_quota, subscription
 
 NDJSON = "application/x-ndjson"
@@ -196,7 +195,7 @@ DENIED = Query(
 )
 
 
-async def test_a_slow_client_is_stored_and_one_that_stops_is_told(app_url: str, founder: Founder) -> None:
+async def test_a_slow_client_is_stored_and_one_that_stops_is_told(settings: Settings, founder: Founder) -> None:
     """Within the time for a chunk one whole event more must come; then what is there is stored, and not before."""
     owner = await founder.organization()
     await meter(owner)
@@ -209,13 +208,13 @@ async def test_a_slow_client_is_stored_and_one_that_stops_is_told(app_url: str, 
         yield b'{"eventId": "never'
         await asyncio.sleep(60)
 
-    async with served_in_process(app_url, usage_chunk_seconds_max=0.5) as http:
+    async with served_in_process(settings, usage_chunk_seconds_max=0.5) as http:
         response = await post(replace(owner, http=http), slow())
     answer = response.json()
     assert (response.status_code, answer["accepted"]) == (408, 3)
 
 
-async def test_one_that_floods_is_refused_and_another_is_not(app_url: str, founder: Founder) -> None:
+async def test_one_that_floods_is_refused_and_another_is_not(settings: Settings, founder: Founder) -> None:
     """Each organization has so many requests in hand, and no more wait: OVERLOADED, with Retry-After."""
     flooding, polite = await founder.organization(), await founder.organization()
     more, taken_in = asyncio.Event(), asyncio.Semaphore(0)
@@ -225,7 +224,7 @@ async def test_one_that_floods_is_refused_and_another_is_not(app_url: str, found
         yield b"\n"
         await more.wait()
 
-    async with served_in_process(app_url, organization_usage_requests_max=2) as http:
+    async with served_in_process(settings, organization_usage_requests_max=2) as http:
         flooding, polite = replace(flooding, http=http), replace(polite, http=http)
         waiting = [asyncio.create_task(post(flooding, held())) for _ in range(2)]
         for _ in waiting:
@@ -240,9 +239,9 @@ async def test_one_that_floods_is_refused_and_another_is_not(app_url: str, found
 
 
 @asynccontextmanager
-async def served_in_process(app_url: str, **settings: Any) -> AsyncIterator[httpx.AsyncClient]:
-    """The application with settings of its own."""
-    made = application(Settings(database_url=app_url, api_key_pepper=PEPPER, cursor_secret=CURSOR_SECRET, **settings))
+async def served_in_process(settings: Settings, **others: Any) -> AsyncIterator[httpx.AsyncClient]:
+    """The application with some other settings."""
+    made = application(settings.model_copy(update=others))
     async with made.router.lifespan_context(made):
         transport = httpx.ASGITransport(app=made)
         async with httpx.AsyncClient(transport=transport, base_url="http://tallygate.test") as client:
