@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
@@ -169,7 +169,9 @@ class ConnectionPool:
         if self._pool is None:
             raise Unavailable("The database is closed.")
         try:
-            return await self._pool.acquire(timeout=ACQUIRE_SECONDS)
+            # The pool's own timeout would make a task for each connection that is taken.
+            async with asyncio.timeout(ACQUIRE_SECONDS):
+                return await self._pool.acquire()
         except (TimeoutError, OSError, asyncpg.InterfaceError, *GAVE_UP) as error:
             raise Unavailable("No database connection is free.") from error
 
@@ -206,22 +208,32 @@ class ConnectionPool:
 
     async def _give_back(self, connection: asyncpg.Connection) -> None:
         if self._pool is not None:
-            await asyncio.shield(self._pool.release(connection))
+            await self._pool.release(connection)  # which shields itself from being cancelled
 
 
-@contextmanager
-def outages(connection: asyncpg.Connection) -> Generator[None]:
+class outages:  # noqa: N801 - reads as `contextlib.suppress` does, and costs less than a generator
     """Turn what a time limit, a lock or a lost connection raises into Unavailable; our own faults pass."""
-    try:
-        yield
-    except asyncpg.QueryCanceledError as error:
-        raise TooSlow("The database took too long.") from error
-    except GAVE_UP as error:
-        raise Unavailable("The database took too long or broke off.") from error
-    except asyncpg.InterfaceError as error:
-        if is_lost(connection):
-            raise Unavailable("The database connection broke.") from error
-        raise
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: asyncpg.Connection) -> None:
+        self._connection = connection
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
+        """Raise Unavailable in place of what it stands for."""
+        match error:
+            case None:
+                return
+            case asyncpg.QueryCanceledError():
+                raise TooSlow("The database took too long.") from error
+            case asyncpg.InterfaceError() if not isinstance(error, GAVE_UP):
+                if is_lost(self._connection):
+                    raise Unavailable("The database connection broke.") from error
+            case _ if isinstance(error, GAVE_UP):
+                raise Unavailable("The database took too long or broke off.") from error
 
 
 def is_lost(connection: asyncpg.Connection) -> bool:

@@ -1,7 +1,7 @@
 """A transaction inside one organization: what can be done in it. The wall (`tenancy.py`) alone opens and ends it."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, Final, TypeVar, cast
@@ -56,10 +56,9 @@ class Transaction:
 
     async def fetch(self, query: Query[Row], **parameters: Any) -> list[Row]:
         """Run a statement for its rows."""
-        arguments = query.arguments({**parameters, TENANT: self.organization_id})
-        async with self._statement():
-            records = await self._connection.fetch(query.sql, *arguments)
-        return cast("list[Row]", records) if query.row is None else [query.row(record) for record in records]
+        parameters[TENANT] = self.organization_id
+        records = await self._run(self._connection.fetch, query.sql, *query.arguments(parameters))
+        return cast("list[Row]", records) if query.row is None else list(map(query.row, records))
 
     async def fetch_row(self, query: Query[Row], **parameters: Any) -> Row | None:
         """Run a statement for its first row; None where it gives none."""
@@ -73,9 +72,8 @@ class Transaction:
 
     async def execute(self, query: Query[Any], **parameters: Any) -> int:
         """Run a statement and give the number of rows that it touched."""
-        arguments = query.arguments({**parameters, TENANT: self.organization_id})
-        async with self._statement():
-            status = await self._connection.execute(query.sql, *arguments)
+        parameters[TENANT] = self.organization_id
+        status = await self._run(self._connection.execute, query.sql, *query.arguments(parameters))
         return int(status.rpartition(" ")[2])
 
     async def turn_to_end(self) -> asyncpg.Connection:
@@ -87,16 +85,14 @@ class Transaction:
     async def execute_many(self, query: Query[Any], rows: Iterable[Mapping[str, Any]]) -> None:
         """Run a statement once for each set of parameters."""
         arguments = [query.arguments({**row, TENANT: self.organization_id}) for row in rows]
-        async with self._statement():
-            await self._connection.executemany(query.sql, arguments)
+        await self._run(self._connection.executemany, query.sql, arguments)
 
-    @asynccontextmanager
-    async def _statement(self) -> AsyncGenerator[None]:
+    async def _run(self, method: Callable[..., Awaitable[Any]], *arguments: Any) -> Any:
         """Wait for the connection's turn. Raises Unavailable where PostgreSQL gave up: time, a lock, a restart."""
         async with self._turn:
             self.statements += 1
             with outages(self._connection):
-                yield
+                return await method(*arguments)
 
 
 class WriteTransaction(Transaction):
@@ -176,5 +172,4 @@ class WriteTransaction(Transaction):
         await self._command("set constraints all immediate")
 
     async def _command(self, text: str) -> None:
-        async with self._statement():
-            await self._connection.execute(text)
+        await self._run(self._connection.execute, text)
