@@ -28,7 +28,8 @@ _COUNTRY: Final = re.compile(r"[A-Z]{2}\Z")
 
 def shown_decimal(value: PythonDecimal | int) -> str:
     """The decimal without exponent."""
-    return f"{value:f}" if isinstance(value, PythonDecimal) else str(value)
+    text = str(value)
+    return f"{value:f}" if "E" in text else text
 
 
 def parsed_minor_units(value: Any) -> int:

@@ -160,6 +160,8 @@ class Context:
         """Undo what is held, let nothing be opened that nobody would end, and record what was denied."""
         if not self.entered:
             return
+        # Loaders know the context and hold what they loaded: a circle, which only the garbage collector would find.
+        self.forget_loaded()
         if "db" in self.__dict__:
             await self.db.leave()
         if self.acts:

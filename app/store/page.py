@@ -37,7 +37,7 @@ class Shape(NamedTuple):
 
 
 class PageQuery(NamedTuple):
-    """A page's statement, and what makes a row of the values that it gives."""
+    """A page's statement, and what makes a row of the values that it gives; the place of the parent, from 1, comes after them."""
 
     query: Query[Any]
     row_of: Callable[[Iterable[Any]], Any]
@@ -105,7 +105,7 @@ class Listing(Generic[TableRow]):
         """One page of the organization's rows."""
         query, row_of = self._page_query(request, None)
         records = await tx.fetch(query, **_parameters(request))
-        return _page([row_of(record) for record in records], request)
+        return _page(list(map(row_of, records)), request)
 
     async def pages(
         self, tx: Transaction, parent: str, keys: Sequence[UUID], request: PageRequest
@@ -113,10 +113,10 @@ class Listing(Generic[TableRow]):
         """A page under each parent, in the keys' order, by one statement."""
         query, row_of = self._page_query(request, parent)
         records = await tx.fetch(query, parents=list(keys), **_parameters(request))
-        rows: dict[UUID, list[TableRow]] = {key: [] for key in keys}
+        rows: list[list[TableRow]] = [[] for _ in keys]
         for record in records:
-            rows[record[0]].append(row_of(record[1:]))
-        return [_page(rows[key], request) for key in keys]
+            rows[record[-1] - 1].append(row_of(record))
+        return [_page(each, request) for each in rows]
 
     async def count(self, tx: Transaction, filters: Mapping[str, Any]) -> int:
         """How many of the organization's rows meet the filters."""
@@ -162,11 +162,13 @@ class Listing(Generic[TableRow]):
         if shape.parent is None:
             return self._query(statement)
         parents = (
-            sa.func.unnest(parameter("parents", ARRAY(sa.Uuid))).table_valued("key", name="parents").render_derived()
+            sa.func.unnest(parameter("parents", ARRAY(sa.Uuid)))
+            .table_valued("key", with_ordinality="place", name="parents")
+            .render_derived()
         )
         key = cast("Any", parents.c.key)
         page = statement.where(self._parents[shape.parent] == sa.type_coerce(key, sa.Uuid)).lateral("page")
-        return self._query(sa.select(key, *page.c).select_from(parents.join(page, sa.true())))
+        return self._query(sa.select(*page.c, parents.c.place).select_from(parents.join(page, sa.true())))
 
     def _count_query(self, filters: frozenset[str], parent: str | None) -> Query[Any]:
         query = self._counts.get((filters, parent))

@@ -5,6 +5,7 @@ Row security is the floor; the explicit filter lets the planner use tenant-first
 
 from collections import namedtuple
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final, Generic, NamedTuple, TypeVar, cast
 from uuid import UUID
 
@@ -146,7 +147,7 @@ class Relation(Generic[TableRow]):
     def _maker(self, names: Iterable[str]) -> Callable[[Iterable[Any]], TableRow]:
         """What makes rows of those attributes; each is a `row`, however many attributes it has."""
         made = type(self.row.__name__, (self.row, namedtuple("Values", list(names))), {"__slots__": ()})
-        return cast("Any", made)._make
+        return partial(tuple.__new__, made)  # as its `_make`, without a call in Python
 
     def select(self, *conditions: sa.ColumnElement[bool]) -> sa.Select[Any]:
         """Select the organization's rows that meet the conditions."""
@@ -215,6 +216,10 @@ def in_order_of(keys: Sequence[UUID], rows: Iterable[Row], key: Callable[[Row], 
 def grouped(keys: Sequence[UUID], rows: Iterable[Row], key: Callable[[Row], UUID]) -> list[list[Row]]:
     """The rows of each key, in the keys' order; rows keep theirs."""
     groups: dict[UUID, list[Row]] = {wanted: [] for wanted in keys}
+    last, group = None, []
     for row in rows:
-        groups[key(row)].append(row)
+        # Rows of one key mostly come together, and to hash a UUID costs more than to compare it.
+        if (found := key(row)) != last:
+            last, group = found, groups[found]
+        group.append(row)
     return [groups[wanted] for wanted in keys]

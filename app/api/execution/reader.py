@@ -22,6 +22,9 @@ from graphql import (
     Undefined,
 )
 
+from app.api.scalars import shown_decimal
+from app.domain.period import shown
+
 Read = str | Callable[[Any], Any]
 """How a value is had of its parent: an attribute's name, or a function."""
 
@@ -141,9 +144,8 @@ class _Text:
     def _leaf(self, cell: Leaf, source: str) -> str:
         serialize = self._named("serialize", serializer(cell.type))
         value = f"v{len(self.names)}"
-        known = self._known(cell.type, value, f"{value} := {source}", serialize)
         if not cell.nullable:
-            return known or f"{serialize}({source})"
+            return self._known(cell.type, value, f"{value} := {source}", serialize) or f"{serialize}({source})"
         known = self._known(cell.type, value, value, serialize) or f"{serialize}({value})"
         return f"(None if ({value} := {source}) is None else {known})"
 
@@ -156,8 +158,14 @@ class _Text:
             return (
                 f"({value} if type({first}) is int and -2147483648 <= {value} <= 2147483647 else {serialize}({value}))"
             )
-        kept = _KEPT.get(cast("Any", type_.coerce_output_value))
-        return None if kept is None else f"({value} if type({first}) is {kept} else {serialize}({value}))"
+        coerce = cast("Any", type_.coerce_output_value)
+        kept = _KEPT.get(coerce)
+        if kept is not None:
+            return f"({value} if type({first}) is {kept} else {serialize}({value}))"
+        if coerce in (shown, shown_decimal):
+            written = self._named("shown", coerce)
+            return f"({written}({value}) if ({first}) is not None else null())"
+        return None
 
     def _inline(self, cell: Inline, row: str, attributes: Mapping[str, str] | None) -> str:
         otherwise = "None" if cell.nullable else "null()"

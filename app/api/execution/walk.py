@@ -5,7 +5,7 @@ query run again through graphql-core, in the same snapshot, so that every error,
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from inspect import isawaitable
 from itertools import chain
@@ -157,6 +157,10 @@ class _Walk:
             raise Unplanned("a list that is none")
         if len(lists) == 1:
             return [await self._complete(item, lists[0], field)]
+        selection = _plain(item)
+        if selection is not None:
+            self._check_types(selection, chain.from_iterable(lists), field)
+            return list(map(selection.read, lists))
         done = await self._complete(item, list(chain.from_iterable(lists)), field)
         ends, place = [], 0
         for each in lists:
@@ -167,14 +171,17 @@ class _Walk:
     async def _complete_objects(
         self, selection: Selection, rows: Sequence[Any], field: FieldPlan
     ) -> list[dict[str, Any]]:
+        self._check_types(selection, rows, field)
+        return await self.select(selection, rows)
+
+    def _check_types(self, selection: Selection, rows: Iterable[Any], field: FieldPlan) -> None:
+        """Go on where each row is of the type. That is said by a row's class alone, so one of each class is asked."""
         is_type_of = selection.type.is_type_of
         if is_type_of is not None:
-            # Whether a value is of a type is said by its class alone, so one of each is asked.
             info = self._info(field)
             for row in {type(row): row for row in rows}.values():
                 if is_type_of(row, info) is not True:
                     raise Unplanned("a value of another type")
-        return await self.select(selection, rows)
 
     async def _complete_by_type(self, shape: Shape, rows: Sequence[Any], field: FieldPlan) -> list[Any]:
         """Find each value's type as graphql-core does, and answer the values of each type together."""
@@ -193,3 +200,11 @@ class _Walk:
             for place, one in zip(of_type, found, strict=True):
                 done[place] = one
         return done
+
+
+def _plain(item: Shape) -> Selection | None:
+    """The selection of a list's items, where they are objects of which only plain fields are asked for."""
+    if item.kind is not Kind.OBJECT or item.nullable:
+        return None
+    (selection,) = item.selections.values()
+    return None if selection.fields else selection

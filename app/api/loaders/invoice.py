@@ -1,6 +1,7 @@
 """Invoices and their lines; those that were never finalized only for who may see them."""
 
 from collections.abc import Sequence
+from operator import attrgetter
 from uuid import UUID
 
 from app.api.loaders.loader import TenantLoader
@@ -26,7 +27,7 @@ class LinesLoader(TenantLoader[UUID, list[InvoiceLineItem]]):
     async def load_batch(self, tx: Transaction, keys: Sequence[UUID]) -> list[list[InvoiceLineItem]]:
         """The lines of each invoice."""
         rows = await load_lines(tx, keys, self.context.columns("InvoiceLineItem", "invoice_id"))
-        return grouped(keys, rows, lambda row: row.invoice_id)
+        return grouped(keys, rows, attrgetter("invoice_id"))
 
 
 class LineLoader(TenantLoader[UUID, InvoiceLineItem | None]):

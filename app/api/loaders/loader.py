@@ -54,10 +54,11 @@ class TenantLoader(DataLoader[Key, Value], Generic[Key, Value]):
     async def load_together(self, keys: Iterable[Key]) -> list[Value]:
         """The value of each key, in the keys' order, without a future for each; every key is loaded once."""
         wanted = list(keys)
-        missing = [key for key in dict.fromkeys(wanted) if key not in self._known]
-        if missing:
-            await self.batch_load_fn(missing)
-        return [self._known[key] for key in wanted]
+        missing = list(dict.fromkeys(wanted))
+        if self._known:
+            missing = [key for key in missing if key not in self._known]
+        values = await self.batch_load_fn(missing) if missing else []
+        return values if len(missing) == len(wanted) else [self._known[key] for key in wanted]
 
     async def batch_load_fn(self, keys: list[Key]) -> list[Value]:
         """Load what was asked for meanwhile, and check whose it is."""
@@ -181,12 +182,10 @@ def batched(
 def check_tenant(values: Any, organization_id: UUID) -> None:
     """Go on where every row bears the organization, in lists and pages too. Raises ForeignRow."""
     for value in values:
-        if isinstance(value, Page):
-            check_tenant(value.rows, organization_id)
-        elif isinstance(value, list):
-            check_tenant(value, organization_id)
-        elif getattr(value, "organization_id", organization_id) != organization_id:
-            raise ForeignRow
+        rows = value.rows if type(value) is Page else value if type(value) is list else (value,)
+        for row in rows:
+            if getattr(row, "organization_id", organization_id) != organization_id:
+                raise ForeignRow
 
 
 def _hashable(filters: Mapping[str, Any]) -> Hashable:

@@ -1,6 +1,7 @@
 """Plans and what they grant."""
 
 from collections.abc import Sequence
+from operator import attrgetter
 from uuid import UUID
 
 from app.api.loaders.loader import TenantLoader
@@ -24,4 +25,4 @@ class PlanFeaturesLoader(TenantLoader[UUID, list[PlanFeature]]):
 
     async def load_batch(self, tx: Transaction, keys: Sequence[UUID]) -> list[list[PlanFeature]]:
         """The features of each plan version."""
-        return grouped(keys, await load_plan_features(tx, keys), lambda row: row.plan_id)
+        return grouped(keys, await load_plan_features(tx, keys), attrgetter("plan_id"))
