@@ -216,10 +216,6 @@ def in_order_of(keys: Sequence[UUID], rows: Iterable[Row], key: Callable[[Row], 
 def grouped(keys: Sequence[UUID], rows: Iterable[Row], key: Callable[[Row], UUID]) -> list[list[Row]]:
     """The rows of each key, in the keys' order; rows keep theirs."""
     groups: dict[UUID, list[Row]] = {wanted: [] for wanted in keys}
-    last, group = None, []
     for row in rows:
-        # Rows of one key mostly come together, and to hash a UUID costs more than to compare it.
-        if (found := key(row)) != last:
-            last, group = found, groups[found]
-        group.append(row)
+        groups[key(row)].append(row)
     return [groups[wanted] for wanted in keys]
