@@ -37,7 +37,7 @@ class Shape(NamedTuple):
 
 
 class PageQuery(NamedTuple):
-    """A page's statement, and what makes a row of the values that it gives; the place of the parent, from 1, comes after them."""
+    """A page's statement, and what makes a row of the values that it gives; after them comes the parent's place."""
 
     query: Query[Any]
     row_of: Callable[[Iterable[Any]], Any]

@@ -147,7 +147,7 @@ class Relation(Generic[TableRow]):
     def _maker(self, names: Iterable[str]) -> Callable[[Iterable[Any]], TableRow]:
         """What makes rows of those attributes; each is a `row`, however many attributes it has."""
         made = type(self.row.__name__, (self.row, namedtuple("Values", list(names))), {"__slots__": ()})
-        return partial(tuple.__new__, made)  # as its `_make`, without a call in Python
+        return cast("Any", partial(tuple.__new__, made))  # as its `_make`, without a call in Python
 
     def select(self, *conditions: sa.ColumnElement[bool]) -> sa.Select[Any]:
         """Select the organization's rows that meet the conditions."""
