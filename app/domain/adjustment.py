@@ -73,11 +73,11 @@ def _priced(used: Decimal, times: int, included: Decimal, price: UsagePrice) -> 
     """A quantity's price with its steps `times` over, told apart by "now" and "before", and its rounding as a step."""
     billable = billable_beyond(used, included)
     priced = price_quantity(price, billable)
-    when = "Now" if times > 0 else "Before"
+    when = f"{'Now' if times > 0 else 'Before'} ({figure(used)} used)"
     with exact_decimals():
         steps = [
             PricingStep(
-                f"{when} ({figure(used)} used): {step.description}",
+                f"{when}: {step.description}",
                 plain(times * step.quantity),
                 step.unit_price,
                 plain(times * step.amount),
@@ -86,8 +86,10 @@ def _priced(used: Decimal, times: int, included: Decimal, price: UsagePrice) -> 
         ]
         rounding = times * (priced.amount - priced.exact)
     if rounding:
-        text = f"{when} ({figure(used)} used): rounded to {figure(priced.amount)}"
+        text = f"{when}: rounded to {figure(priced.amount)}"
         steps.append(PricingStep(text, Decimal(1), plain(rounding), plain(rounding)))
+    if not steps:
+        steps.append(PricingStep(f"{when}: nothing to price", Decimal(0), Decimal(0), Decimal(0)))
     return _Priced(times, billable, priced.unit_price, priced.amount, tuple(steps))
 
 

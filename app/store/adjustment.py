@@ -25,7 +25,7 @@ from app.store.invoice import (
     lock_invoice,
     replace_generated_lines,
 )
-from app.store.late_usage import Stretch, take_late
+from app.store.late_usage import Stretch, insert_late, take_late
 from app.store.query import new_id
 from app.store.subscription import load_domain_subscriptions
 from app.store.tenancy import Transaction, WriteTransaction
@@ -43,16 +43,18 @@ class Adjustment:
 
 
 async def adjust_chunk(
-    tx: WriteTransaction, subscription_ids: Sequence[UUID], until: datetime
+    tx: WriteTransaction, subscription_ids: Sequence[UUID], until: datetime, *, in_use: bool = False
 ) -> tuple[int, dict[UUID, Exception]]:
     """Book what subscriptions that are locked were marked for by an instant: a final ADJUSTMENT for each closed period.
 
-    How many there were, and what failed on which subscription; that one stays marked.
+    How many there were, and what failed on which subscription; that one stays marked, and so do those `in_use`, to
+    whose usage others may be adding.
     """
 
     async def together(some: Sequence[UUID]) -> int:
         stretches = await take_late(tx, some, until)
         drafts = await draft_adjustments(tx, stretches)
+        await insert_late(tx, stretches if in_use else {})
         return await record_finalized(tx, await finalize_drafts(tx, drafts))
 
     return await each_by_itself(tx, subscription_ids, together)

@@ -88,6 +88,8 @@ async def count_usage(tx: Transaction, dues: Sequence[tuple[Subscription, Sequen
         for share in shares
         for _, meter_id in billed_features(share.plan)
     ]
+    if not asked:
+        return [{} for _ in dues]
     measures = [measure for _, _, measure in asked]
     aggregations = {
         meter.id: Aggregation(meter.aggregation)
@@ -136,6 +138,8 @@ async def bill_at_once(
             "The current period has a DRAFT invoice: finalize, void or delete it first.", "subscriptionId"
         )
     due = due_of(subscription.timeline, at, accounts.live)
+    if due.ended is not None and _billed_before(due.ended, accounts.live):
+        await insert_late(tx, {subscription.id: _stretch(due.ended)})
     if due.is_empty:
         return None
     (final,) = await finalize_drafts(tx, await draft(tx, await price(tx, [(subscription, due)])))
@@ -144,13 +148,16 @@ async def bill_at_once(
 
 
 async def bill_chunk(
-    tx: WriteTransaction, subscription_ids: Sequence[UUID], until: datetime
+    tx: WriteTransaction, subscription_ids: Sequence[UUID], until: datetime, *, in_use: bool = False
 ) -> tuple[int, dict[UUID, Exception]]:
-    """Bill subscriptions together, or one by one where that fails; how many invoices, and what failed on which."""
+    """Bill subscriptions together, or one by one where that fails; how many invoices, and what failed on which.
+
+    `in_use` says that others may be storing usage of them: what is billed is marked to be compared once they have.
+    """
 
     async def together(some: Sequence[UUID]) -> int:
         found = await load_domain_subscriptions(tx, some, tx.facts.zone)
-        return await record_finalized(tx, await bill_due(tx, found.values(), until))
+        return await record_finalized(tx, await bill_due(tx, found.values(), until, in_use=in_use))
 
     return await each_by_itself(tx, subscription_ids, together)
 
@@ -187,19 +194,22 @@ async def each_by_itself(
     return total, failures
 
 
-async def bill_due(tx: WriteTransaction, subscriptions: Iterable[Subscription], until: datetime) -> list[Invoice]:
+async def bill_due(
+    tx: WriteTransaction, subscriptions: Iterable[Subscription], until: datetime, *, in_use: bool = False
+) -> list[Invoice]:
     """Bill every boundary of those subscriptions up to an instant, in order, and move each one's billing on.
 
     The subscriptions are locked by this transaction. A boundary whose period has a draft waits for its review until
-    its grace is over; then the draft is finalized. Where some of the ended period's usage was billed before, it is
-    marked to be compared with what is recorded by now. Raises Invalid where an amount passes the bounds.
+    its grace is over; then the draft is finalized. Where some of the ended period's usage was billed before, or may
+    still be coming in, it is marked to be compared with what is recorded. Raises Invalid where an amount passes the
+    bounds.
     """
     pending = {each.id: (each, each.due_at) for each in subscriptions}
     accounts = await load_accounts_at(tx, {key: (each, at) for key, (each, at) in pending.items() if at is not None})
     invoices: list[Invoice] = []
     moved: list[tuple[Subscription, datetime | None]] = []
     while pending:
-        step = _Step()
+        step = _Step(in_use=in_use)
         for key, (subscription, at) in list(pending.items()):
             if at is None or at > until:
                 moved.append(pending.pop(key))
@@ -211,7 +221,7 @@ async def bill_due(tx: WriteTransaction, subscriptions: Iterable[Subscription], 
             else:
                 pending[key] = (replace(subscription, billed_until=at), subscription.timeline.next_boundary(at))
         invoices += await step.carry_out(tx, accounts)
-        await insert_late(tx, step.billed_before)
+        await insert_late(tx, step.to_compare)
     await move_billing(tx, moved)
     return invoices
 
@@ -219,10 +229,11 @@ async def bill_due(tx: WriteTransaction, subscriptions: Iterable[Subscription], 
 class _Step:
     """The next boundary of each of many subscriptions: new bills, and drafts whose time of review is over."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, in_use: bool) -> None:
+        self._in_use = in_use
         self._new: list[tuple[Subscription, Due]] = []
         self._adopted: list[tuple[Subscription, Due, Draft]] = []
-        self.billed_before: dict[UUID, Stretch] = {}
+        self.to_compare: dict[UUID, Stretch] = {}
 
     def take(self, subscription: Subscription, at: datetime, accounts: Accounts, now: datetime) -> datetime | None:
         """Take a subscription's boundary up; where its draft is still to be reviewed, answer until when."""
@@ -238,8 +249,8 @@ class _Step:
             due = due_at_boundary(subscription.timeline, at, accounts.live)
             if not due.is_empty:
                 self._new.append((subscription, due))
-        if due.ended is not None and _billed_before(due.ended, accounts.live):
-            self.billed_before[subscription.id] = Stretch(due.ended.start, due.ended.end - TICK)
+        if due.ended is not None and (self._in_use or _billed_before(due.ended, accounts.live)):
+            self.to_compare[subscription.id] = _stretch(due.ended)
         return None
 
     async def carry_out(self, tx: WriteTransaction, accounts: dict[UUID, Accounts]) -> list[Invoice]:
@@ -268,6 +279,10 @@ class _Step:
             return invoice, waiting.covers
         (bill,) = await price(tx, [(subscription, due)])
         return await replace_generated_lines(tx, invoice, bill.lines, document_from_coverage(bill.covers)), bill.covers
+
+
+def _stretch(period: Period) -> Stretch:
+    return Stretch(period.start, max(period.start, period.end - TICK))
 
 
 def _billed_before(ended: Period, live: Coverage) -> bool:

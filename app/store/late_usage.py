@@ -24,21 +24,6 @@ _MARK: Final = Query(
     """
 )
 _INSERT: Final = Relation(LateUsage).insert_many()
-_LOCK: Final = Query(
-    """
-    select id from subscriptions s
-    where organization_id = :organization_id and id <> all(:but ::uuid[])
-      and exists (select from late_usage l
-                  where l.organization_id = :organization_id and l.subscription_id = s.id and l.recorded_at <= :until)
-    order by id limit :limit for update skip locked
-    """
-)
-_WAITING: Final = Query(
-    """
-    select count(distinct subscription_id), min(recorded_at) from late_usage
-    where organization_id = :organization_id and recorded_at <= :until and subscription_id <> all(:but ::uuid[])
-    """
-)
 _OF: Final = Query(
     """
     select subscription_id, min(first_at), max(last_at) from late_usage
@@ -68,7 +53,8 @@ async def mark_late(tx: WriteTransaction, events: Iterable[tuple[UUID | None, da
     """Mark the subscriptions whose events, of which each comes with its instant, lie where they are billed; how many.
 
     To be called once the events are stored: the lock lets a billing run that is at a subscription end before, and a
-    later one wait, so that each event is seen by a run's count or by this look at how far it went.
+    later one wait, so that each event is seen by a run's count or by this look at how far it went. A run that does not
+    wait marks what it billed by itself.
     """
     stretches: dict[UUID, Stretch] = {}
     for subscription_id, at in events:
@@ -95,17 +81,6 @@ async def insert_late(tx: WriteTransaction, stretches: Mapping[UUID, Stretch]) -
     ]
     if rows:
         await tx.execute(_INSERT, **columns_of(rows))
-
-
-async def lock_late(tx: WriteTransaction, until: datetime, limit: int, but: Iterable[UUID]) -> list[UUID]:
-    """Some of the subscriptions that were marked by an instant; none that another transaction is at, none of `but`."""
-    return [record[0] for record in await tx.fetch(_LOCK, until=until, limit=limit, but=list(but))]
-
-
-async def count_late(tx: Transaction, until: datetime, but: Iterable[UUID]) -> tuple[int, datetime | None]:
-    """How many subscriptions were marked by an instant, and when the first of them was."""
-    row = await tx.fetch_row(_WAITING, until=until, but=list(but))
-    return (0, None) if row is None else (row[0], row[1])
 
 
 async def load_late(tx: Transaction, subscription_ids: Sequence[UUID]) -> dict[UUID, Stretch]:

@@ -67,19 +67,6 @@ _NOT_OVER: Final = subscriptions.query(
         ),
     ).order_by(subscriptions.c.created_at, subscriptions.c.id)
 )
-_LOCK_DUE: Final = Query(
-    """
-    select id from subscriptions
-    where organization_id = :organization_id and due_at <= :until and id <> all(:but ::uuid[])
-    order by due_at, id limit :limit for update skip locked
-    """
-)
-_DUE: Final = Query(
-    """
-    select count(*), min(due_at) from subscriptions
-    where organization_id = :organization_id and due_at <= :until and id <> all(:but ::uuid[])
-    """
-)
 _INSERT: Final = subscriptions.insert()
 _UPDATE: Final = subscriptions.update(
     "plan_id",
@@ -182,20 +169,6 @@ async def lock_subscription(tx: WriteTransaction, subscription_id: UUID) -> Doma
     if row is None:
         raise NotFound("No subscription has this id.", "subscriptionId")
     return (await _domain(tx, [row], tx.facts.zone))[row.id]
-
-
-async def lock_due(tx: WriteTransaction, until: datetime, limit: int, but: Iterable[UUID]) -> list[UUID]:
-    """Some of the subscriptions on which something is due by an instant, the longest due first.
-
-    None that another transaction is at, so that many may bill at once; none of those in `but`.
-    """
-    return [record[0] for record in await tx.fetch(_LOCK_DUE, until=until, limit=limit, but=list(but))]
-
-
-async def count_due(tx: Transaction, until: datetime, but: Iterable[UUID]) -> tuple[int, datetime | None]:
-    """On how many subscriptions something is due by an instant, and since when at the longest."""
-    row = await tx.fetch_row(_DUE, until=until, but=list(but))
-    return (0, None) if row is None else (row[0], row[1])
 
 
 async def insert_subscription(

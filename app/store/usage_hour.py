@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
+from app.store.news import tell_usage
 from app.store.query import Query, new_id
 from app.store.tables import UsageEvent
 from app.store.tenancy import Transaction, WriteTransaction
@@ -181,6 +182,7 @@ async def correct_event(tx: WriteTransaction, event: UsageEvent, quantity: Decim
     correction_id = new_id()
     await tx.execute(_CORRECT, id=correction_id, usage_event_id=event.id, quantity=quantity, reason=reason, now=tx.now)
     await _count_anew(tx, [hour_id])
+    await tell_usage(tx, [event.customer_id])
     return correction_id
 
 

@@ -1,5 +1,6 @@
 """An installation from before the billing engine goes on: what was billed stays billed, the rest falls due."""
 
+import json
 import uuid
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -57,6 +58,10 @@ OLD_ROWS = (
          created_at)
        values ($1, $1, 'organizationUpdate', 'once', sha256('a'), sha256('b'), '{"document":"OLD \\"4711\\""}',
          now())""",
+    """insert into invoice_line_items (organization_id, id, invoice_id, kind, description, feature_key, quantity,
+         amount_minor, currency, period_start, period_end, sort_order, plan_id, explanation)
+       values ($1, gen_random_uuid(), $1, 'USAGE', 'Calls: 7', 'calls', 7, 0, 'USD', '2026-08-01Z', '2026-09-01Z', 1,
+         $1, '{"used": "7.5"}')""",
     "insert into invoice_numbers values ($1, 2026, 1)",
     "insert into ledgers (organization_id, id, name, status, last_sequence, created_at)"
     " values ($1, $1, 'billing', 'ACTIVE', 0, now())",
@@ -115,6 +120,14 @@ async def test_what_was_billed_stays_billed_and_the_rest_falls_due(server: Serve
     assert await administrator.fetchval("select answer from idempotency_records") == '{"document":"****"}'
     types = await administrator.fetch("select record_type from audit_records order by sequence limit 3")
     assert [row["record_type"] for row in types] == ["invoice", "invoice", "organization"]
+    counts = await administrator.fetchval("select covers -> 'counts' from invoices where number = 'INV-2026-0001'")
+    (count,) = json.loads(counts)
+    assert (count["feature"], count["quantity"], count["times"], count["periodStart"][:10]) == (
+        "calls",
+        "7.5",
+        1,
+        "2026-08-01",
+    )
     found = await administrator.fetch("select number, period_start, total_minor from invoices order by period_start")
     await administrator.close()
     assert [tuple(row) for row in found] == [

@@ -44,6 +44,16 @@ async def test_a_correction_in_the_open_period_needs_no_document(company: Compan
     ]
 
 
+async def test_what_a_customer_may_use_follows_a_correction_at_once(company: Company) -> None:
+    """The process that has the counter in memory reads it anew."""
+    caller, _ = await billed_may(company)
+    await used(caller, "june", "90", "2026-06-01T12:00:00Z")
+    asked = '{ entitlement(feature: "calls") { used } }'
+    assert (await caller.data(asked))["entitlement"] == {"used": "90"}
+    await correct(caller, "june", "0")
+    assert (await caller.data(asked))["entitlement"] == {"used": "0"}
+
+
 async def test_corrections_of_a_closed_period_gather_on_one_draft_until_the_run(company: Company) -> None:
     """90 calls were billed as 180. To 80, then a late one of 5, then to 70: one credit of what 75 cost less."""
     caller, _ = await billed_may(company)
@@ -104,6 +114,16 @@ async def test_a_correction_after_the_adjustment_is_booked_on_another(company: C
     ]
     await run(caller)
     assert [each["total"]["amount"] for each in await invoices(caller)] == [3280, 50, -30]
+
+
+async def test_a_draft_may_be_finalized_by_hand(company: Company) -> None:
+    """Whoever does not want to wait for the run finalizes it; the run then finds nothing to book."""
+    caller, _ = await billed_may(company)
+    given = {"eventId": "may", "quantity": "100", "reason": "Retry"}
+    made = await caller.change("usageCorrect", given, "adjustment { id }")
+    await caller.change("invoiceFinalize", {"invoiceId": made["adjustment"]["id"]}, "invoice { number }")
+    assert await run(caller) == 0
+    assert [each["total"]["amount"] for each in await invoices(caller)] == [3280, 20]
 
 
 async def test_a_draft_with_a_line_by_hand_keeps_it(company: Company) -> None:

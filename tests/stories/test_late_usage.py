@@ -13,6 +13,8 @@ from tests.stories.telling import advance, invoices, statement, told
 RUN = "invoicesGenerated failures { message } remaining"
 VOID = "invoice { status }"
 TIERS = {"model": "GRADUATED", "tiers": [{"upTo": "100", "unitPrice": "2"}, {"unitPrice": "1.5"}]}
+PENDING = """{ subscriptions { nodes {
+  pendingAdjustments { period { start } total { amount } lineItems { kind } } } } }"""
 EXPLAINED = """{ invoices(first: 1) { nodes { notes lineItems { description quantity explanation {
   used billable usedBefore billableBefore exact steps { description amount } } } } } }"""
 
@@ -48,11 +50,15 @@ async def test_late_usage_is_adjusted_once_by_the_next_run(company: Company) -> 
     await used(caller, "late-1", "10", "2026-05-31T23:59:59Z")
     await used(caller, "late-2", "20", "2026-05-01T00:00:00Z")
     await used(caller, "in-time", "7", "2026-06-01T00:00:00Z")
+    assert (await caller.data(PENDING))["subscriptions"]["nodes"][0]["pendingAdjustments"] == [
+        {"period": {"start": "2026-05-01T00:00:00Z"}, "total": {"amount": 50}, "lineItems": [{"kind": "ADJUSTMENT"}]}
+    ]
     assert (await run(caller), await run(caller)) == (1, 0)
     assert told(await invoices(caller)) == [
         ("PERIOD", "2026-05-01 > 2026-06-01", [("BASE_FEE", 3100), ("USAGE", 180)]),
         ("ADJUSTMENT", "2026-05-01 > 2026-06-01", [("ADJUSTMENT", 50)]),
     ]
+    assert (await caller.data(PENDING))["subscriptions"]["nodes"] == [{"pendingAdjustments": []}]
     assert await statement(caller) == [("CHARGE", 3280, 3280), ("CHARGE", 50, 3330)]
     (adjustment,) = (await caller.data(EXPLAINED))["invoices"]["nodes"]
     assert adjustment == {
@@ -137,6 +143,41 @@ async def test_a_period_that_was_invoiced_early_is_made_right_at_its_end(company
     assert told(await invoices(caller)) == [
         ("PERIOD", "2026-05-01 > 2026-06-01", [("BASE_FEE", 3100), ("USAGE", 5)]),
         ("ADJUSTMENT", "2026-05-01 > 2026-06-01", [("ADJUSTMENT", 7)]),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "more"), [("cancel", []), ("reset", [("ADJUSTMENT", "2026-05-20 > 2026-06-20", [("ADJUSTMENT", 5000)])])]
+)
+async def test_a_period_that_was_invoiced_early_is_made_right_where_a_change_ends_it(
+    company: Company, change: str, more: list[Any]
+) -> None:
+    """May is invoiced on the 10th and ends on the 20th: the 7 calls of the 15th are booked, and the 5 of the 25th are
+    nobody's after a cancellation, and the next period's after a reset.
+    """
+    caller = await company("2026-05-01T00:00:00Z")
+    await meter(caller)
+    await plan(caller, "pro", 0, soft_quota("calls"))
+    await plan(caller, "dear", 0, soft_quota("calls", unit_price="1000"))
+    subscription_id = await subscription(caller)
+    await advance(caller, "2026-05-10T00:00:00Z")
+    made = await caller.change("invoiceGenerate", {"subscriptionId": subscription_id}, "invoice { id }")
+    await caller.change("invoiceFinalize", {"invoiceId": made["invoice"]["id"]}, "invoice { number }")
+    await advance(caller, "2026-05-20T00:00:00Z")
+    await used(caller, "before", "7", "2026-05-15T00:00:00Z")
+    if change == "cancel":
+        await caller.change(
+            "subscriptionCancel", {"subscriptionId": subscription_id, "timing": "NOW"}, "subscription { id }"
+        )
+    else:
+        reset = {"subscriptionId": subscription_id, "planKey": "dear", "proration": "RESET_PERIOD"}
+        await caller.change("subscriptionChangePlan", reset, "subscription { id }")
+    await advance(caller, "2026-05-26T00:00:00Z")
+    await used(caller, "after", "5", "2026-05-25T00:00:00Z", subscriptionId=subscription_id)
+    await advance(caller, "2026-06-21T12:00:00Z")
+    assert [each for each in told(await invoices(caller)) if each[0] == "ADJUSTMENT"] == [
+        ("ADJUSTMENT", "2026-05-01 > 2026-05-20", [("ADJUSTMENT", 7)]),
+        *more,
     ]
 
 

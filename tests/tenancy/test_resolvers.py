@@ -49,7 +49,13 @@ from app.api.loaders.meter import MeterByKeyLoader, MeterLoader
 from app.api.loaders.organization import LegalDocumentLoader, OrganizationLoader
 from app.api.loaders.plan import PlanFeaturesLoader, PlanLoader
 from app.api.loaders.reservation import ReservationLoader
-from app.api.loaders.subscription import CurrentPeriodLoader, LifeLoader, SubscriptionLoader, UpcomingBillLoader
+from app.api.loaders.subscription import (
+    CurrentPeriodLoader,
+    LifeLoader,
+    PendingAdjustmentsLoader,
+    SubscriptionLoader,
+    UpcomingBillLoader,
+)
 from app.api.loaders.trusted_document import TrustedDocumentLoader
 from app.api.loaders.usage_event import CorrectionsLoader, UsageEventLoader
 from app.api.permission import Reads, Writes
@@ -451,12 +457,14 @@ LOADERS: dict[type[TenantLoader[Any, Any]], tuple[Keys, tuple[Any, ...]]] = {
     ReservationLoader: (reservation_ids, ()),
     SubscriptionLoader: (ids_of("subscriptions"), ()),
     UpcomingBillLoader: (ids_of("subscriptions"), ()),
+    PendingAdjustmentsLoader: (ids_of("subscriptions"), ()),
     UsageEventLoader: (ids_of("usageEvents"), ()),
 }
 
-STATEMENTS = {CurrentPeriodLoader: 6, LifeLoader: 6, UpcomingBillLoader: 9}
+STATEMENTS = {CurrentPeriodLoader: 6, LifeLoader: 6, PendingAdjustmentsLoader: 8, UpcomingBillLoader: 9}
 """How many statements a loader takes, where it is not one: the clock, subscriptions, phases, pauses, plans, features;
-then what invoices account for, meters, and the quantities (one for each aggregation among the meters)."""
+then what invoices account for, meters, and the quantities (one for each aggregation among the meters); or where usage
+changed, and what invoices account for there."""
 
 
 def all_loaders(kind: type[Any] = TenantLoader) -> set[type[Any]]:

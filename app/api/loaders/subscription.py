@@ -10,8 +10,10 @@ from app.domain.billing import due_at_boundary
 from app.domain.period import Period
 from app.domain.subscription import Subscription as DomainSubscription
 from app.domain.subscription import upcoming_boundary
+from app.store.adjustment import Adjustment, find_adjustments
 from app.store.billing import Priced, load_accounts_at, price
-from app.store.query import in_order_of
+from app.store.late_usage import load_late
+from app.store.query import grouped, in_order_of
 from app.store.subscription import load_clock, load_domain_subscriptions, load_subscriptions
 from app.store.tables import Subscription
 from app.store.tenancy import Transaction
@@ -68,3 +70,17 @@ class UpcomingBillLoader(TenantLoader[UUID, Priced]):
             for key, (subscription, at) in boundaries.items()
         ]
         return await price(tx, dues)
+
+
+class PendingAdjustmentsLoader(TenantLoader[UUID, list[Adjustment]]):
+    """What the next billing run would book for periods of a subscription that are invoiced, by what is recorded now."""
+
+    async def load_batch(self, tx: Transaction, keys: Sequence[UUID]) -> list[list[Adjustment]]:
+        """The adjustments of each subscription, in the order of their periods."""
+        lives = await self.context.loaders.get(LifeLoader).load_together(keys)
+        stretches = await load_late(tx, keys)
+        marked = [
+            (life.subscription, stretches[key]) for key, life in zip(keys, lives, strict=True) if key in stretches
+        ]
+        found = [each for each in await find_adjustments(tx, marked) if each.lines] if marked else []
+        return grouped(keys, found, lambda adjustment: adjustment.subscription.id)

@@ -1,6 +1,6 @@
 """What a customer is asked to pay."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -23,6 +23,8 @@ from app.api.types.money import Money, Period, as_shown, money, money_field, per
 from app.api.types.node import Node, OrganizationOwned, id_field, owner_field
 from app.api.types.reference import CustomerRef, LedgerEntryRef, OrganizationRef, PlanRef, SubscriptionRef
 from app.domain.charge import ChargeLine
+from app.domain.period import Period as DomainPeriod
+from app.store.adjustment import Adjustment
 from app.store.billing import Priced
 from app.store.invoice import InvoiceLineItemRow, InvoiceRow, document_from_explanation
 from app.store.tables import Invoice as Row
@@ -167,11 +169,19 @@ class InvoicePreview:
 
 def preview_of(bill: Priced) -> InvoicePreview:
     """What a bill would ask for."""
-    currency = bill.subscription.plan.currency
-    total = sum(line.amount for line in bill.lines)
+    return _invoice_preview(bill.due.period, bill.lines, bill.subscription.plan.currency)
+
+
+def preview_of_adjustment(adjustment: Adjustment) -> InvoicePreview:
+    """What an adjustment would ask for, or give back."""
+    return _invoice_preview(adjustment.period, adjustment.lines, adjustment.subscription.plan.currency)
+
+
+def _invoice_preview(period: DomainPeriod, lines: Sequence[ChargeLine], currency: str) -> InvoicePreview:
+    total = sum(line.amount for line in lines)
     return InvoicePreview(
-        period=as_shown(bill.due.period),
-        line_items=[_preview(line, currency) for line in bill.lines],
+        period=as_shown(period),
+        line_items=[_preview(line, currency) for line in lines],
         subtotal=money(total, currency),
         total=money(total, currency),
     )

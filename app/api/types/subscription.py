@@ -9,7 +9,7 @@ from app.api.ids import SUBSCRIPTION
 from app.api.loaders.customer import CustomerLoader
 from app.api.loaders.loader import batched, loaded
 from app.api.loaders.plan import PlanLoader
-from app.api.loaders.subscription import CurrentPeriodLoader, UpcomingBillLoader
+from app.api.loaders.subscription import CurrentPeriodLoader, PendingAdjustmentsLoader, UpcomingBillLoader
 from app.api.pagination import Connection, PageArguments, Paged
 from app.api.scalars import Metadata
 from app.api.tenancy import Info
@@ -17,7 +17,7 @@ from app.api.types.argument import GroupBy, MeterKey, Window
 from app.api.types.enums import SubscriptionStatus, UsageWindow
 from app.api.types.filters import InvoiceFilter, InvoiceOrder, invoices_under
 from app.api.types.input import given
-from app.api.types.invoice import InvoicePreview, preview_of
+from app.api.types.invoice import InvoicePreview, preview_of, preview_of_adjustment
 from app.api.types.money import Period, PeriodInput, as_shown
 from app.api.types.node import Node, OrganizationOwned, id_field, owner_field
 from app.api.types.reference import CustomerRef, InvoiceRef, OrganizationRef, PlanRef
@@ -101,3 +101,14 @@ class Subscription(Node, OrganizationOwned):
     async def upcoming_invoice(subscription: strawberry.Parent[Row], info: Info) -> InvoicePreview:
         """What the current period would cost."""
         return preview_of(await info.context.loaders.get(UpcomingBillLoader).load(subscription.id))
+
+    @strawberry.field(
+        description=(
+            "What the next billing run would book for periods that are invoiced already and whose usage changed since:"
+            " an ADJUSTMENT for each, below 0 where it gives back. Nothing is stored."
+        )
+    )
+    async def pending_adjustments(subscription: strawberry.Parent[Row], info: Info) -> list[InvoicePreview]:
+        """What late and corrected usage would cost."""
+        adjustments = await info.context.loaders.get(PendingAdjustmentsLoader).load(subscription.id)
+        return [preview_of_adjustment(adjustment) for adjustment in adjustments]

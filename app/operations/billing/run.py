@@ -1,10 +1,10 @@
 """billing.run: every period that has ended is billed, and what changed in billed ones; each subscription by itself."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 import structlog
@@ -16,9 +16,8 @@ from app.store.adjustment import adjust_chunk
 from app.store.audit import record
 from app.store.billing import bill_chunk
 from app.store.connection import TooSlow
-from app.store.late_usage import count_late, lock_late
+from app.store.due import count_due, count_late, lock_due, lock_late
 from app.store.queue import enqueue
-from app.store.subscription import count_due, lock_due
 from app.store.tenancy import TenantDatabase, WriteTransaction
 
 log = structlog.get_logger(__name__)
@@ -60,6 +59,7 @@ async def run_billing(
     """
     deadline = None if seconds is None else asyncio.get_running_loop().time() + seconds
     summary = BillingSummary()
+    adjusted: set[UUID] = set()
     while True:
         failed = {failure.subscription_id for failure in summary.failures}
         async with db.write() as tx:
@@ -67,31 +67,44 @@ async def run_billing(
                 raise Invalid(f"It is {shown(tx.now)}: give an instant that has come.", "until")
             instant = until or tx.now
             if deadline is not None and asyncio.get_running_loop().time() > deadline:
-                left = (await count_due(tx, instant, failed))[0] + (await count_late(tx, instant, failed))[0]
+                left, _ = await count_due(tx, instant, failed)
+                left += (await count_late(tx, instant, failed | adjusted))[0]
                 if left:
                     await enqueue(tx, JobKind.BILLING_RUN, {"until": instant.isoformat()}, once_key="rest")
                 return _logged(replace(summary, remaining=left))
-            found = await _bill_some(tx, instant, failed)
-            if found is None:
+            made = await _bill_some(tx, instant, failed, adjusted)
+            if made is None:
                 return _logged(summary)
-            invoices, failures = found
-            if invoices:
-                await record(tx, "billing.run", None, {"invoices": invoices})
+            if made.invoices:
+                await record(tx, "billing.run", None, {"invoices": made.invoices})
+        adjusted.update(made.adjusted)
         summary = BillingSummary(
-            summary.invoices + invoices, (*summary.failures, *(_failure(*each) for each in failures.items()))
+            summary.invoices + made.invoices,
+            (*summary.failures, *(_failure(*each) for each in made.failures.items())),
         )
         if told is not None:
             told(summary)
 
 
-async def _bill_some(
-    tx: WriteTransaction, until: datetime, but: Iterable[UUID]
-) -> tuple[int, dict[UUID, Exception]] | None:
-    """How many invoices were made, and what failed; None where nothing is due and nothing is to be adjusted."""
-    if chunk := await lock_due(tx, until, CHUNK, but):
-        return await bill_chunk(tx, chunk, until)
-    if chunk := await lock_late(tx, until, CHUNK, but):
-        return await adjust_chunk(tx, chunk, until)
+class _Made(NamedTuple):
+    """What one transaction made, what failed on which subscription, and which were adjusted."""
+
+    invoices: int
+    failures: dict[UUID, Exception]
+    adjusted: Sequence[UUID] = ()
+
+
+async def _bill_some(tx: WriteTransaction, until: datetime, failed: set[UUID], adjusted: set[UUID]) -> _Made | None:
+    """Bill some of what is due, else adjust some of what is marked; None where neither is left.
+
+    Those whose usage others are storing come last, and are not waited for: one that never rests is billed as well.
+    """
+    for in_use in (False, True):
+        if chunk := await lock_due(tx, until, CHUNK, failed, in_use=in_use):
+            return _Made(*await bill_chunk(tx, chunk, until, in_use=in_use))
+    for in_use in (False, True):
+        if chunk := await lock_late(tx, until, CHUNK, failed | adjusted, in_use=in_use):
+            return _Made(*await adjust_chunk(tx, chunk, until, in_use=in_use), chunk)
     return None
 
 

@@ -14,9 +14,8 @@ from app.domain.period import Interval, boundary, shown
 from app.store.adjustment import adjust_chunk
 from app.store.audit import record
 from app.store.billing import bill_chunk
-from app.store.late_usage import count_late, lock_late
+from app.store.due import count_due, count_late, lock_due, lock_late
 from app.store.organization import lock_clock, update_organization
-from app.store.subscription import count_due, lock_due
 from app.store.tables.organization import Mode
 from app.store.tenancy import TenantDatabase, WriteTransaction
 

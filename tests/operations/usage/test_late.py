@@ -39,18 +39,20 @@ async def told(tester: Caller) -> list[tuple[str, int]]:
     return [(node["reason"], node["total"]["amount"]) for node in nodes]
 
 
-async def test_a_run_that_comes_while_an_event_is_stored_leaves_its_subscription_for_later(
+async def test_a_run_that_comes_while_an_event_is_stored_bills_without_it_and_looks_again(
     tester: Caller, database: Database, administrator: asyncpg.Connection
 ) -> None:
-    """The event is not committed: the run passes the subscription by, and the next one bills it with the event."""
+    """Whose usage never rests is billed all the same: the run does not wait, and marks what it may have missed."""
     await at_the_boundary(tester, administrator)
     sender, runner = database_of(database, tester), database_of(database, tester)
     await sender.hold_write()
     await record_usage(sender, [EVENT])
-    assert (await run_billing(runner)).invoices == 0
+    assert [(await run_billing(runner)).invoices for _ in range(2)] == [1, 0]
     await sender.release(commit=True)
-    assert (await run_billing(runner)).invoices == 1
-    assert await told(tester) == [("PERIOD", 5)]
+    assert [(await run_billing(runner)).invoices for _ in range(2)] == [1, 0]
+    assert await told(tester) == [("PERIOD", 0), ("ADJUSTMENT", 5)]
+    marked = "select count(*) from late_usage where organization_id = $1"
+    assert await administrator.fetchval(marked, tester.database.organization_id) == 0
 
 
 async def test_an_event_that_comes_while_a_run_bills_its_period_is_adjusted(
