@@ -26,12 +26,10 @@ CUSTOMERS_MAX: Final = 200_000
 FEATURES_MAX: Final = 20_000
 NEWS_MAX: Final = 50_000
 
-TERMS_KEPT: Final = timedelta(minutes=10)
-LEVELS_KEPT: Final = timedelta(minutes=1)
+KEPT: Final = timedelta(minutes=10)
 """A backstop: after that long a thing is read again, whatever was heard."""
 
-_TERMS_KEPT_NS: Final = TERMS_KEPT // timedelta(microseconds=1) * 1_000
-_LEVELS_KEPT_NS: Final = LEVELS_KEPT // timedelta(microseconds=1) * 1_000
+_KEPT_NS: Final = KEPT // timedelta(microseconds=1) * 1_000
 
 ONE_MORE: Final = Decimal(1)
 
@@ -77,7 +75,7 @@ class EntitlementMemory:
         self._news: OrderedDict[tuple[UUID, Matter, UUID], int] = OrderedDict()
         self._forgotten_ns = 0
         self._news_of_all: OrderedDict[tuple[UUID, Matter], int] = OrderedDict()
-        self._all_forgotten_ns = 0
+        self._floor_ns = dict.fromkeys(Matter, 0)
         self._clock: tuple[datetime, int] | None = None
         if listener is not None:
             for matter, channel in CHANNELS.items():
@@ -176,9 +174,7 @@ class EntitlementMemory:
             return known
         ns = time.monotonic_ns()
         heard_ns = self._last_of_all_ns(organization_id, Matter.USAGE)
-        if known.levels_opened_ns <= max(heard_ns, ns - _LEVELS_KEPT_NS) or self._is_past(
-            known.levels_until, known, ns
-        ):
+        if known.levels_opened_ns <= max(heard_ns, ns - _KEPT_NS) or self._is_past(known.levels_until, known, ns):
             known.levels = None
         return known
 
@@ -195,7 +191,7 @@ class EntitlementMemory:
             return None
         ns = time.monotonic_ns()
         heard_ns = self._last_of_all_ns(organization_id, Matter.TERMS)
-        if known.terms_opened_ns <= max(heard_ns, ns - _TERMS_KEPT_NS) or self._is_past(known.terms.until, known, ns):
+        if known.terms_opened_ns <= max(heard_ns, ns - _KEPT_NS) or self._is_past(known.terms.until, known, ns):
             del self._customers[key]
             return None
         self._customers.move_to_end(key)
@@ -207,7 +203,7 @@ class EntitlementMemory:
             return None
         name, opened_ns = found
         heard_ns = self._last_of_all_ns(organization_id, Matter.CATALOG)
-        return name if opened_ns > max(heard_ns, time.monotonic_ns() - _TERMS_KEPT_NS) else None
+        return name if opened_ns > max(heard_ns, time.monotonic_ns() - _KEPT_NS) else None
 
     def _is_past(self, until: datetime | None, known: _Known, ns: int) -> bool:
         """Whether an instant has come by the tenant's clock: its own, or the database's as it was last seen."""
@@ -234,12 +230,18 @@ class EntitlementMemory:
     def heard(self, news: News) -> None:
         """Forget what is not so any more."""
         ns = time.monotonic_ns()
-        if news.customer_id is None:
-            forgotten_ns = _put(self._news_of_all, (news.organization_id, news.matter), ns, NEWS_MAX)
-            self._all_forgotten_ns = max(self._all_forgotten_ns, forgotten_ns or 0)
+        if news.organization_id is None:
+            self._floor_ns[news.matter] = ns
             return
-        forgotten_ns = _put(self._news, (news.organization_id, news.matter, news.customer_id), ns, NEWS_MAX)
-        self._forgotten_ns = max(self._forgotten_ns, forgotten_ns or 0)
+        if news.customer_id is None:
+            of_all = _put(self._news_of_all, (news.organization_id, news.matter), ns, NEWS_MAX)
+            if of_all is not None:
+                (_, matter), evicted_ns = of_all
+                self._floor_ns[matter] = max(self._floor_ns[matter], evicted_ns)
+            return
+        evicted = _put(self._news, (news.organization_id, news.matter, news.customer_id), ns, NEWS_MAX)
+        if evicted is not None:
+            self._forgotten_ns = max(self._forgotten_ns, evicted[1])
         key = (news.organization_id, news.customer_id)
         if news.matter is Matter.TERMS:
             self._customers.pop(key, None)
@@ -259,14 +261,14 @@ class EntitlementMemory:
 
     def _last_of_all_ns(self, organization_id: UUID, matter: Matter) -> int:
         """When news of a matter were last heard that are of all an organization's customers."""
-        return max(self._news_of_all.get((organization_id, matter), 0), self._all_forgotten_ns)
+        return max(self._news_of_all.get((organization_id, matter), 0), self._floor_ns[matter])
 
 
-def _put(kept: OrderedDict[Key, Value], key: Key, value: Value, most: int) -> Value | None:
+def _put(kept: OrderedDict[Key, Value], key: Key, value: Value, most: int) -> tuple[Key, Value] | None:
     """Keep a value as the newest; where there are more than `most`, drop the oldest and give it."""
     kept[key] = value
     kept.move_to_end(key)
-    return kept.popitem(last=False)[1] if len(kept) > most else None
+    return kept.popitem(last=False) if len(kept) > most else None
 
 
 FORGETFUL: Final = EntitlementMemory()

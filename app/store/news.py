@@ -29,6 +29,10 @@ CUSTOMERS_MAX: Final = 2_000
 Heard = Callable[[News], None]
 
 
+ANYTHING: Final = "* *"
+"""What a process says as it starts: one before it may have died between a commit and its news."""
+
+
 def payload_of(organization_id: UUID, customer_ids: Iterable[UUID | None]) -> str:
     """News of one matter and organization, as they are said on its channel."""
     return " ".join([organization_id.hex, *(EVERYBODY if each is None else each.hex for each in customer_ids)])
@@ -36,6 +40,8 @@ def payload_of(organization_id: UUID, customer_ids: Iterable[UUID | None]) -> st
 
 def news_from(matter: Matter, payload: str) -> list[News]:
     """The news that were said; none where it is no such payload, for any login of the database may say anything."""
+    if payload == ANYTHING:
+        return [News(None, matter, None)]
     try:
         organization_id, *customer_ids = payload.split(" ")
         return [News(UUID(organization_id), matter, None if each == EVERYBODY else UUID(each)) for each in customer_ids]
@@ -91,12 +97,13 @@ class Herald:
         self._pause = pause
         self._waiting: dict[UUID, set[UUID | None]] = {}
         self._some = asyncio.Event()
+        self._has_begun = False
 
     def committed(self, news: frozenset[News]) -> None:
         """Tell this process now; keep for the others what was not said with the commit."""
         for each in news:
             self._heard(each)
-            if each.matter is Matter.USAGE:
+            if each.matter is Matter.USAGE and each.organization_id is not None:
                 customers = self._waiting.setdefault(each.organization_id, set())
                 customers.add(each.customer_id)
                 if len(customers) > CUSTOMERS_MAX:
@@ -105,7 +112,11 @@ class Herald:
 
     @asynccontextmanager
     async def carrying(self) -> AsyncGenerator[None]:
-        """Say what waits, again and again, meanwhile; and what still waits in the end."""
+        """Say what waits, again and again, meanwhile; and what still waits in the end.
+
+        First of all it has everybody read anew what is used: the process before this one may have been killed.
+        """
+        self._some.set()
         task = asyncio.create_task(self._carry())
         try:
             yield
@@ -127,10 +138,12 @@ class Herald:
         self._some.clear()
         waiting, self._waiting = self._waiting, {}
         payloads = [payload for key, customers in waiting.items() for payload in _payloads(key, customers)]
+        payloads += [] if self._has_begun else [ANYTHING]
         if not payloads:
             return
         try:
             await self._listener.say(CHANNELS[Matter.USAGE], payloads)
+            self._has_begun = True
         except BaseException:
             for organization_id, customers in waiting.items():
                 self._waiting.setdefault(organization_id, set()).update(customers)

@@ -41,8 +41,11 @@ class Matter(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """Something in an organization changed that processes keep in memory: of one customer, or of all where None."""
+    """Something changed that processes keep in memory: of one customer, or of all where None.
 
-    organization_id: UUID
+    Where the organization is None, too, it may be anything of that matter, in any organization.
+    """
+
+    organization_id: UUID | None
     matter: Matter
     customer_id: UUID | None

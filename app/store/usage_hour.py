@@ -194,6 +194,7 @@ async def recount_hours(tx: WriteTransaction, ids: Sequence[UUID]) -> None:
     """Count hours anew from their events; those that are purged stay as they are. Repeating it changes nothing."""
     await tx.fetch(_LOCK, ids=list(ids))
     await _count_anew(tx, ids)
+    await tell_usage(tx, [None])
 
 
 async def _count_anew(tx: WriteTransaction, ids: Sequence[UUID]) -> None:

@@ -32,6 +32,8 @@ from tests.operations.steps import (
     subscription,
 )
 
+ANYTHING_USED = News(None, Matter.USAGE, None)
+
 
 class Process:
     """What another server process has: an ear and a memory of its own, over the same database."""
@@ -139,7 +141,11 @@ async def match(caller: Caller, _subscription_id: str) -> None:
     await customer(caller, externalId="waited-for")
 
 
-CHANGES = [change_plan, subscribe, pause, cancel, advance, move, record, hold, match]
+async def correct(caller: Caller, _subscription_id: str) -> None:
+    await caller.change("usageCorrect", {"eventId": "early", "quantity": "0", "reason": "grue"}, "")
+
+
+CHANGES = [change_plan, subscribe, pause, cancel, advance, move, record, hold, match, correct]
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
@@ -148,6 +154,7 @@ async def test_what_one_process_changes_another_answers(
 ) -> None:
     """It forgets what it knew, and its next answer is what the database says."""
     await send(tester, {"meter": "calls", "externalCustomerId": "waited-for", "eventId": "waits"})
+    await send(tester, {"meter": "calls", "eventId": "early"})
     await caught_up(tester, other)
     await other.check(tester)
     assert other.recall(tester) is not None
@@ -345,7 +352,7 @@ class TestNews:
             News(organization_id, Matter.TERMS, None)
         ]
 
-    @pytest.mark.parametrize("payload", ["", "xyzzy", "* *", f"{UUID(int=1).hex} plugh", " "])
+    @pytest.mark.parametrize("payload", ["", "xyzzy", "* xyzzy", f"{UUID(int=1).hex} plugh", " "])
     def test_nonsense_is_no_news(self, payload: str) -> None:
         """Whoever may log in may say anything."""
         assert news_from(Matter.TERMS, payload) == []
@@ -378,10 +385,21 @@ class TestNews:
                 await asyncio.sleep(0.05)
                 assert said == []
                 await mute.open()
-                await until(lambda: said == [news])
+                await until(lambda: said == [news, ANYTHING_USED])
                 herald.committed(frozenset({news}))
-            await until(lambda: said == [news, news])
+            await until(lambda: said == [news, ANYTHING_USED, news])
             await mute.close()
+
+    @pytest.mark.usefixtures("subscribed")
+    async def test_a_process_that_starts_has_usage_read_anew(
+        self, tester: Caller, other: Process, app_url: str, database: Database
+    ) -> None:
+        """The one before it may have been killed between a commit and its news: nobody goes on without them."""
+        await caught_up(tester, other)
+        await other.check(tester)
+        async with process(app_url, database) as fresh, Herald(fresh.listener, lambda _: None).carrying():
+            await other.forgotten(tester)
+        assert (await other.check(tester)).used == 0
 
     async def test_too_many_to_name_are_all(self, app_url: str, database: Database) -> None:
         """Where thousands of one organization's customers used something at once, one word says so."""
@@ -395,8 +413,8 @@ class TestNews:
                 herald.committed(
                     frozenset(News(UUID(int=1), Matter.USAGE, UUID(int=n)) for n in range(CUSTOMERS_MAX + 1))
                 )
-            await until(lambda: bool(said))
-            assert said == [News(UUID(int=1), Matter.USAGE, None)]
+            await until(lambda: len(said) == 2)
+            assert said == [News(UUID(int=1), Matter.USAGE, None), ANYTHING_USED]
             await mouth.close()
 
 
