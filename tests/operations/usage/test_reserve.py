@@ -294,12 +294,15 @@ async def test_holds_that_end_meanwhile_open_no_gap(
     given = await attempts(pools, tester, 10)
     assert len(given) == 10
 
+    gate = asyncio.Semaphore(2)  # of the five connections that each process has
+
     async def end(number: int, db: TenantDatabase, reservation_id: Any) -> None:
-        if number % 2:
-            await release_usage(db, reservation_id)
-            return
-        event_id = type_id(RESERVATION, reservation_id)
-        await settle_usage(db, Settlement(reservation_id, event_id, Decimal(1), None))
+        async with gate:
+            if number % 2:
+                await release_usage(db, reservation_id)
+            else:
+                event_id = type_id(RESERVATION, reservation_id)
+                await settle_usage(db, Settlement(reservation_id, event_id, Decimal(1), None))
 
     taken, *_ = await asyncio.gather(
         attempts(pools, tester, 40, at_once=3), *(end(number, *each) for number, each in enumerate(given))
