@@ -46,7 +46,7 @@ class Process:
         self._database = database
 
     async def heard_of_use_by(self, *customer_ids: UUID) -> None:
-        """Wait until it was told that they used something."""
+        """Wait until it was told that they used something: that is said a moment after the commit."""
         await until(lambda: all(customer_id.hex in " ".join(self._said) for customer_id in customer_ids))
 
     async def check(self, caller: Caller, feature: str = "calls", customer_id: UUID | None = None) -> Entitlement:
@@ -156,6 +156,7 @@ async def test_what_one_process_changes_another_answers(
     await send(tester, {"meter": "calls", "externalCustomerId": "waited-for", "eventId": "waits"})
     await send(tester, {"meter": "calls", "eventId": "early"})
     await caught_up(tester, other)
+    await other.heard_of_use_by((await other.check(tester)).customer_id)
     await other.check(tester)
     assert other.recall(tester) is not None
     await change(tester, subscribed)
