@@ -76,7 +76,10 @@ async def _round(
         asyncio.create_task(_send(url, company, batches[sender::SENDERS], acknowledged, stop_on_error=True))
         for sender in range(SENDERS)
     ]
-    await asyncio.to_thread(_die, server, random.uniform(0.05, 1.5), crash if number % 2 else None)
+    enough = before + random.uniform(0, 0.8) * SENDERS * CALLS * EVENTS
+    while len(acknowledged) < enough and not all(each.done() for each in sending):  # noqa: ASYNC110
+        await asyncio.sleep(0.002)  # nothing tells of it
+    await asyncio.to_thread(_die, server, crash if number % 2 else None)
     await asyncio.gather(*sending)
     in_time = len(acknowledged) - before
     url, server = await start_server(scratch)
@@ -90,8 +93,7 @@ async def _round(
     return f"{died} killed after {in_time:,} of {SENDERS * CALLS * EVENTS:,} events were acknowledged; all sent again"
 
 
-def _die(server: Running, seconds: float, crash: Callable[[int], None] | None) -> None:
-    time.sleep(seconds)
+def _die(server: Running, crash: Callable[[int], None] | None) -> None:
     if crash is not None:
         crash(signal.SIGQUIT)
         time.sleep(0.2)
