@@ -166,7 +166,7 @@ class Settings(MasterKeySettings):
         default=16, description="Operations that each worker process runs at once."
     )
     organization_operations_max: Annotated[int, Field(ge=1, le=10_000)] = Field(
-        default=4, description="The same of one organization."
+        default=2, description="The same of one organization."
     )
     cost_budget: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
         default=10_000, description="Points that one operation may cost."
