@@ -12,7 +12,7 @@ import argparse
 import os
 import platform
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -21,7 +21,7 @@ import orjson
 import uvloop
 
 from bench.dashboard.client import ask_once
-from bench.dashboard.documents import INVOICE, WrongAnswer, digest, values_in
+from bench.dashboard.documents import ENTITLEMENT, INVOICE, WrongAnswer, data_of, digest, values_in
 from bench.dashboard.measure import Contestant, Cost, Meter
 from bench.dashboard.seed import Viewer, name_to_keep, seeded
 from bench.dashboard.servers import (
@@ -41,6 +41,8 @@ from bench.dashboard.servers import (
     started,
 )
 from bench.scratch import FOLDER, Scratch, scratch_database
+
+Variables = Mapping[str, str]
 
 HEAD = "server CPU, ms (least to most) | PostgreSQL CPU, ms | answers/s | p50, ms | p99, ms | memory, MiB |"
 
@@ -81,7 +83,11 @@ async def main(given: argparse.Namespace) -> None:
         print(f"{given.rounds} turns of {given.seconds:g} s each; medians of turns")
         print(f"{node_versions()}\n" if len(running) > 3 else "")
         await dashboard(meter, running, viewers, given.rounds)
-        await small(meter, running[0], viewers[0], given.rounds)
+        for title, document, variables in (
+            ("an entitlement", ENTITLEMENT, {"feature": "calls"}),
+            ("an invoice by its id", INVOICE, {"id": viewers[0].invoice_id}),
+        ):
+            await small(meter, running[0], viewers[0], given.rounds, title=title, document=document, variables=variables)
 
 
 def kinds(scratch: Scratch, *, with_node: bool) -> list[Kind]:
@@ -126,7 +132,7 @@ async def agreeing(running: Sequence[Running], viewers: Sequence[Viewer]) -> lis
                 values = values_in(body)
                 if values != values_in(expected):
                     raise WrongAnswer(f"{len(values)} values {digest(values)}: {body[:300].decode()}")
-                if server.kind.document == running[0].kind.document and orjson.loads(body) != orjson.loads(expected):
+                if server.kind.document == running[0].kind.document and data_of(body) != data_of(expected):
                     raise WrongAnswer("the same values in another form")
         except WrongAnswer as error:
             print(f"left out: {server.kind.name}, since its answer differs: {error}")
@@ -140,19 +146,21 @@ async def agreeing(running: Sequence[Running], viewers: Sequence[Viewer]) -> lis
     return right
 
 
-async def small(meter: Meter, tallygate: Running, viewer: Viewer, rounds: int) -> None:
-    """One invoice by its id, against a server that holds the answer in its memory."""
-    ask = tallygate.kind.request(tallygate.port, viewer, {"id": viewer.invoice_id}, INVOICE)
+async def small(
+    meter: Meter, tallygate: Running, viewer: Viewer, rounds: int, *, title: str, document: str, variables: Variables
+) -> None:
+    """A small query, against a server that holds the answer in its memory."""
+    ask = tallygate.kind.request(tallygate.port, viewer, variables, document)
     body = (await ask_once(ask)).body
     values_in(body)
     with tempfile.TemporaryDirectory() as folder:
         answer = Path(folder) / "answer.json"
         answer.write_bytes(body)
         async with started(bare(answer), viewer, logs()) as server:
-            same = server.kind.request(server.port, viewer, {"id": viewer.invoice_id}, INVOICE)
+            same = server.kind.request(server.port, viewer, variables, document)
             costs = await meter.rounds([Contestant(tallygate, [ask]), Contestant(server, [same])], rounds)
     print()
-    table("an invoice by its id", costs)
+    table(title, costs)
     print(f"{TALLYGATE} takes {costs[TALLYGATE].against(costs[BARE])} of the CPU of: {BARE}")
 
 

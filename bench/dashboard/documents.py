@@ -48,6 +48,7 @@ query Dashboard {
 """
 """The same values by the names that PostGraphile gives them."""
 
+ENTITLEMENT = "query Entitlement($feature: String!) { entitlement(feature: $feature) { allowed reason remaining } }"
 INVOICE = "query Invoice($id: ID!) { invoice(id: $id) { number status dueAt total { amount } } }"
 
 
@@ -64,6 +65,11 @@ def values_in(body: bytes) -> list[str]:
     if answer.get("errors") or not answer.get("data"):
         raise WrongAnswer(body[:500].decode(errors="replace"))
     return sorted(_leaves(answer["data"]))
+
+
+def data_of(body: bytes) -> Any:
+    """What an answer says; what it says beside that, such as its cost, is its server's own."""
+    return orjson.loads(body)["data"]
 
 
 def digest(values: list[str]) -> str:

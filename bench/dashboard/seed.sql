@@ -48,6 +48,14 @@ select c.id, pg_temp.made(3, c.number, n, c.at), 'plan-' || n, 1, 'Plan ' || n, 
        'MONTH', 1, 'IN_ARREARS', 0, c.at
 from company c, generate_series(1, 5) as n;
 
+insert into meters (organization_id, id, key, name, aggregation, created_at)
+select id, pg_temp.made(8, number, 1, at), 'calls', 'Calls', 'COUNT', at from company;
+
+insert into plan_features (organization_id, plan_id, position, key, name, type, enforcement, meter_id, included)
+select c.id, pg_temp.made(3, c.number, n, c.at), 1, 'calls', 'Calls', 'QUOTA', 'HARD', pg_temp.made(8, c.number, 1, c.at),
+       1000
+from company c, generate_series(1, 5) as n;
+
 insert into subscriptions (organization_id, id, customer_id, plan_id, status, quantity, started_at, billing_anchor,
                            billed_until, due_at, metadata, version, created_at, updated_at)
 select organization_id, subscription_id, customer_id, plan_id, 'ACTIVE', seats, period_start, period_start,
