@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, Final, cast
 
+import orjson
 import structlog
 
 FIELDS: Final = frozenset(
@@ -58,7 +59,9 @@ class _StandardError:
 
 def configure_logs(log_format: str, trace_id: Callable[[], str | None] | None = None) -> None:
     """Set up structlog for this process: `json` or `console`, onto stderr. `trace_id` gives each line's, if any."""
-    renderer: Any = structlog.processors.JSONRenderer() if log_format == "json" else structlog.dev.ConsoleRenderer()
+    renderer: Any = (
+        structlog.processors.JSONRenderer(_json) if log_format == "json" else structlog.dev.ConsoleRenderer()
+    )
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -82,6 +85,10 @@ class _OfTheDriver(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         error = record.exc_info[1] if record.exc_info else None
         structlog.get_logger().warning("database.trouble", exception=f"{record.getMessage()}: {error!r}")
+
+
+def _json(event: Any, default: Callable[[Any], Any]) -> str:
+    return orjson.dumps(event, default=default).decode()
 
 
 def _with_trace_id(trace_id: Callable[[], str | None]) -> structlog.typing.Processor:

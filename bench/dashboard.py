@@ -15,9 +15,9 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import NamedTuple
 
 import asyncpg
-import orjson
 import uvloop
 
 from bench.dashboard.client import ask_once
@@ -41,8 +41,6 @@ from bench.dashboard.servers import (
     started,
 )
 from bench.scratch import FOLDER, Scratch, scratch_database
-
-Variables = Mapping[str, str]
 
 HEAD = "server CPU, ms (least to most) | PostgreSQL CPU, ms | answers/s | p50, ms | p99, ms | memory, MiB |"
 
@@ -87,7 +85,8 @@ async def main(given: argparse.Namespace) -> None:
             ("an entitlement", ENTITLEMENT, {"feature": "calls"}),
             ("an invoice by its id", INVOICE, {"id": viewers[0].invoice_id}),
         ):
-            await small(meter, running[0], viewers[0], given.rounds, title=title, document=document, variables=variables)
+            ask = Small(title, document, variables)
+            await small(meter, running[0], viewers[0], given.rounds, ask)
 
 
 def kinds(scratch: Scratch, *, with_node: bool) -> list[Kind]:
@@ -146,21 +145,27 @@ async def agreeing(running: Sequence[Running], viewers: Sequence[Viewer]) -> lis
     return right
 
 
-async def small(
-    meter: Meter, tallygate: Running, viewer: Viewer, rounds: int, *, title: str, document: str, variables: Variables
-) -> None:
+class Small(NamedTuple):
+    """A small query."""
+
+    title: str
+    document: str
+    variables: Mapping[str, str]
+
+
+async def small(meter: Meter, tallygate: Running, viewer: Viewer, rounds: int, query: Small) -> None:
     """A small query, against a server that holds the answer in its memory."""
-    ask = tallygate.kind.request(tallygate.port, viewer, variables, document)
+    ask = tallygate.kind.request(tallygate.port, viewer, query.variables, query.document)
     body = (await ask_once(ask)).body
     values_in(body)
     with tempfile.TemporaryDirectory() as folder:
         answer = Path(folder) / "answer.json"
         answer.write_bytes(body)
         async with started(bare(answer), viewer, logs()) as server:
-            same = server.kind.request(server.port, viewer, variables, document)
+            same = server.kind.request(server.port, viewer, query.variables, query.document)
             costs = await meter.rounds([Contestant(tallygate, [ask]), Contestant(server, [same])], rounds)
     print()
-    table(title, costs)
+    table(query.title, costs)
     print(f"{TALLYGATE} takes {costs[TALLYGATE].against(costs[BARE])} of the CPU of: {BARE}")
 
 

@@ -18,7 +18,7 @@ from strawberry.types.graphql import OperationType as StrawberryOperationType
 from app.api import errors
 from app.api.allowance import Allowance
 from app.api.authentication import Authenticator
-from app.api.charge import Charge, Till
+from app.api.charge import Till
 from app.api.documents import Documents, PersistedQueryNotFound
 from app.api.errors import ApiError, BadUserInput, ErrorCode, Forbidden, Overloaded, RateLimited
 from app.api.graphiql import CONTENT_SECURITY_POLICY
@@ -36,7 +36,7 @@ from app.api.limits import (
 )
 from app.api.observer import HUNG_UP, OK, REFUSED, Observer, Seen
 from app.api.schema import schema
-from app.api.tenancy import Context, Planning, Tenant
+from app.api.tenancy import Context, Tenant
 from app.api.turnstile import Turnstile
 from app.settings import Settings
 from app.store.allowance import Bucket
@@ -80,11 +80,9 @@ class Answer:
     """What goes back, before it is bytes. `refused` says that no operation was executed."""
 
     content: dict[str, Any]
+    context: Context
     refused: bool
     code: ErrorCode | None = None
-    replayed: bool = False
-    planning: Planning | None = None
-    charge: Charge | None = None
 
 
 class GraphQLEndpoint:
@@ -140,10 +138,10 @@ class GraphQLEndpoint:
             request_id=request_id,
             milliseconds=round((time.perf_counter() - started) * 1000, 2),
             code=answer.code,
-            planning=answer.planning,
+            planning=answer.context.planning,
         )
         self._tell(seen, answer.code, started)
-        return _response(answer, media_type, self._till.headers(answer.charge))
+        return _response(answer, media_type, self._till.headers(answer.context.charge))
 
     def _tell(self, seen: Seen, code: str | None, started: float) -> None:
         """Tell whoever counts or traces requests what became of one."""
@@ -177,7 +175,7 @@ class GraphQLEndpoint:
                 self._documents.remember(given, tenant)
         finally:
             self._turnstile.leave(tenant.organization_id)
-        return replace(answer, replayed=context.replayed, planning=context.planning, charge=context.charge)
+        return answer
 
     async def _given(self, request: Request, body: bytes | None, tenant: Tenant, request_id: str) -> GraphQLRequest:
         """The request, its document spelled out. Raises BadUserInput, and what `Documents` raises."""
@@ -239,11 +237,11 @@ _STATUS[_OnlyPost] = HTTPStatus.METHOD_NOT_ALLOWED
 def _answer_of(data: Any, found: list[GraphQLError] | None, context: Context) -> Answer:
     charged = {} if context.charge is None else {"extensions": {"cost": context.charge.shown()}}
     if not found:
-        return Answer({"data": data, **charged}, refused=False)
+        return Answer({"data": data, **charged}, context, refused=False)
     shown = errors.formatted(found, context.request_id, suggestions=context.introspection)
     refused = data is None and all(error.path is None for error in found)
     content = {"errors": shown} if refused else {"data": data, "errors": shown}
-    return Answer({**content, **charged}, refused=refused, code=shown[0]["extensions"]["code"])
+    return Answer({**content, **charged}, context, refused=refused, code=shown[0]["extensions"]["code"])
 
 
 def _response(answer: Answer, media_type: str, limits: Mapping[str, str]) -> Response:
@@ -252,7 +250,7 @@ def _response(answer: Answer, media_type: str, limits: Mapping[str, str]) -> Res
     if answer.refused:
         by_code = _STATUS_OF_CODE.get(answer.code) if answer.code else None
         status = by_code or (HTTPStatus.BAD_REQUEST if media_type == RESPONSE_JSON else HTTPStatus.OK)
-    headers = {"idempotent-replayed": "true", **limits} if answer.replayed else limits
+    headers = {"idempotent-replayed": "true", **limits} if answer.context.replayed else limits
     return _json(answer.content, status, media_type, headers)
 
 

@@ -106,8 +106,8 @@ class _Walk:
 
     def _arguments(self, field: FieldPlan) -> dict[str, Any]:
         """The field's arguments, made anew: a resolver may do with them what it likes."""
-        if not field.definition.args:
-            return {}
+        if field.arguments is not None:
+            return {**field.arguments}
         return get_argument_values(field.definition, field.details[0].node, self._operation.variables)
 
     def _info(self, field: FieldPlan) -> GraphQLResolveInfo:
