@@ -20,7 +20,7 @@ _MARK: Final = Query(
     from unnest(:ids ::uuid[], :subscription_ids ::uuid[], :first ::timestamptz[], :last ::timestamptz[])
          as e (id, subscription_id, first_at, last_at)
     join billed b on b.id = e.subscription_id
-    where e.first_at < b.billed_until and e.last_at >= b.billed_from
+    where e.first_at < b.billed_until and e.last_at >= b.billed_from and b.billed_from < b.billed_until
     """
 )
 _INSERT: Final = Relation(LateUsage).insert_many()

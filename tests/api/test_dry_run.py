@@ -48,6 +48,7 @@ class World:
     held: str
     api_key: str
     member: str
+    trusted: str
 
 
 Inputs = Callable[[World], dict[str, Any]]
@@ -58,6 +59,8 @@ INPUTS: dict[str, Inputs] = {
     "apiKeyRevoke": lambda w: {"apiKeyId": w.api_key},
     "memberAdd": lambda _: {"subject": "auth0|new", "email": "new@example.com", "role": "admin"},
     "memberRemove": lambda w: {"memberId": w.member},
+    "trustedDocumentRegister": lambda _: {"document": "{ viewer { name } }", "name": "Who"},
+    "trustedDocumentRemove": lambda w: {"trustedDocumentId": w.trusted},
     "organizationCreate": lambda _: {"legalName": "Child AG", "mode": "TEST", "testClock": "2026-01-02T03:04:05Z"},
     "organizationUpdate": lambda _: {"legalName": "Renamed Inc", "timeZone": "Asia/Tokyo", "metadata": {"k": "v"}},
     "customerCreate": lambda _: {"name": "Frobozz", "externalId": "waited-for", "address": {"country": "DK"}},
@@ -113,6 +116,8 @@ REFUSED: dict[str, Inputs] = {
     "apiKeyRevoke": lambda w: {"apiKeyId": w.member},
     "memberAdd": lambda _: {"subject": "auth0|taken", "role": "support"},
     "memberRemove": lambda w: {"memberId": w.api_key},
+    "trustedDocumentRegister": lambda _: {"document": "{ viewer { nonsense } }"},
+    "trustedDocumentRemove": lambda w: {"trustedDocumentId": w.member},
     "organizationCreate": lambda _: {"legalName": " "},
     "organizationUpdate": lambda _: {"timeZone": "Asia/Tokyo", "legalName": None},
     "customerCreate": lambda _: {"name": "Frobozz", "externalId": "taken"},
@@ -169,6 +174,10 @@ async def world(founder: Founder) -> World:
     key = (await tester.change("apiKeyCreate", {"name": "Key"}, "apiKey { id }"))["apiKey"]["id"]
     member = {"subject": "auth0|taken", "role": "billing"}
     member_id = (await tester.change("memberAdd", member, "member { id }"))["member"]["id"]
+    document = {"document": "{ viewer { name } } # trusted"}
+    trusted = (await tester.change("trustedDocumentRegister", document, "trustedDocument { id }"))["trustedDocument"][
+        "id"
+    ]
     line_id = (await tester.data(read, id=draft_id))["invoice"]["lineItems"][0]["id"]
     return World(
         tester,
@@ -183,6 +192,7 @@ async def world(founder: Founder) -> World:
         await reserved(tester, "6", ttlSeconds=86_400),
         key,
         member_id,
+        trusted,
     )
 
 
