@@ -23,6 +23,7 @@ import uvloop
 from bench.dashboard.client import ask_once
 from bench.dashboard.documents import ENTITLEMENT, INVOICE, WrongAnswer, data_of, digest, values_in
 from bench.dashboard.measure import Contestant, Cost, Meter
+from bench.dashboard.plot import plot
 from bench.dashboard.seed import Viewer, name_to_keep, seeded
 from bench.dashboard.servers import (
     BARE,
@@ -30,6 +31,7 @@ from bench.dashboard.servers import (
     NAIVE,
     POSTGRAPHILE,
     TALLYGATE,
+    WITHOUT_PLANS,
     YOGA,
     Kind,
     Missing,
@@ -53,6 +55,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=6, help="turns of each server, forward and backward (6)")
     parser.add_argument("--seconds", type=float, default=3, help="how long a turn lasts (3)")
     parser.add_argument("--connections", type=int, default=4, help="requests at a time (4)")
+    parser.add_argument("--plot", type=Path, help="draw the dashboard's costs into this PNG")
     parser.add_argument("--without-node", action="store_true", help="leave out the servers in Node")
     return parser.parse_args()
 
@@ -79,8 +82,10 @@ async def main(given: argparse.Namespace) -> None:
             end=" ",
         )
         print(f"{given.rounds} turns of {given.seconds:g} s each; medians of turns")
-        print(f"{node_versions()}\n" if len(running) > 3 else "")
-        await dashboard(meter, running, viewers, given.rounds)
+        print(f"{node_versions()}\n" if len(running) > 4 else "")
+        costs = await dashboard(meter, running, viewers, given.rounds)
+        if given.plot:
+            await plot("A dashboard's query: 1,474 values, 38 kB of JSON", costs, TALLYGATE, given.plot)
         for title, document, variables in (
             ("an entitlement", ENTITLEMENT, {"feature": "calls"}),
             ("an invoice by its id", INVOICE, {"id": viewers[0].invoice_id}),
@@ -107,7 +112,9 @@ def logs() -> Path:
     return folder
 
 
-async def dashboard(meter: Meter, running: Sequence[Running], viewers: Sequence[Viewer], rounds: int) -> None:
+async def dashboard(
+    meter: Meter, running: Sequence[Running], viewers: Sequence[Viewer], rounds: int
+) -> dict[str, Cost]:
     """The whole page, by everybody."""
     right = await agreeing(running, viewers)
     contestants = [
@@ -115,9 +122,10 @@ async def dashboard(meter: Meter, running: Sequence[Running], viewers: Sequence[
     ]
     costs = await meter.rounds(contestants, rounds)
     table("the dashboard", costs)
-    for peer in (NAIVE, HANDWRITTEN, POSTGRAPHILE, YOGA):
+    for peer in (WITHOUT_PLANS, NAIVE, HANDWRITTEN, POSTGRAPHILE, YOGA):
         if peer in costs:
             print(f"{TALLYGATE} takes {costs[TALLYGATE].against(costs[peer])} of the CPU of: {peer}")
+    return costs
 
 
 async def agreeing(running: Sequence[Running], viewers: Sequence[Viewer]) -> list[Running]:

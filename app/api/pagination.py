@@ -20,6 +20,7 @@ from strawberry.types.field import StrawberryField
 from app.api.errors import BadUserInput
 from app.api.tenancy import Info
 from app.store.page import Listing, Page, PageRequest
+from app.store.query import Columns
 
 PAGE_DEFAULT: Final = 20
 PAGE_MAX: Final = 100
@@ -127,8 +128,14 @@ class Listed:
             backward=arguments.backward,
             position=None if cursor is None else self._position(cursor),
             filters=request.filters,
-            columns=info.context.columns(listing.relation.name),
+            columns=self._columns(),
         )
+
+    def _columns(self) -> Columns:
+        """What is read of the rows; with what their cursors take, where the document asks for cursors."""
+        name = self.listing.relation.name
+        asks = self._context.reading.keys() & {"PageInfo", f"{name}Edge"}
+        return self._context.columns(name, *(self.listing.attributes_of(self._request.order) if asks else ()))
 
     def cursor(self, row: Any) -> str:
         """A row's cursor."""

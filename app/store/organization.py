@@ -14,7 +14,7 @@ from app.store.customer import insert_customer
 from app.store.ledger import open_billing_ledger
 from app.store.news import tell_terms
 from app.store.page import Key, Listing
-from app.store.query import Query, any_of, new_id, parameter
+from app.store.query import Columns, Query, any_of, new_id, parameter
 from app.store.tables import Organization
 from app.store.tables.organization import Mode, OrganizationStatus
 from app.store.tenancy import Transaction, WriteTransaction, organizations
@@ -73,9 +73,9 @@ _DEPTH: Final = Query(
 )
 
 
-async def load_active(tx: Transaction) -> Organization:
+async def load_active(tx: Transaction, columns: Columns = None) -> Organization:
     """The organization that the transaction is inside."""
-    row = await tx.fetch_row(_ACTIVE)
+    row = await tx.fetch_row(_ACTIVE.of(columns))
     if row is None:
         raise LookupError("The active organization is gone.")
     return row

@@ -47,7 +47,7 @@ class PageQuery(NamedTuple):
 class PageRequest:
     """Which page: `limit` rows of an order, after a position (or before it, where `backward`).
 
-    `columns` are the attributes that are wanted of the rows, beside those of the order; None is all of them.
+    `columns` are the attributes that are wanted of the rows; None is all of them.
     """
 
     limit: int
@@ -101,6 +101,10 @@ class Listing(Generic[TableRow]):
         values = ((getattr(row, key.attribute), key.missing) for key in self._orders[order])
         return tuple(missing if value is None else value for value, missing in values)
 
+    def attributes_of(self, order: str) -> frozenset[str]:
+        """The attributes that a row's position takes."""
+        return frozenset(key.attribute for key in self._orders[order])
+
     async def page(self, tx: Transaction, request: PageRequest) -> Page[TableRow]:
         """One page of the organization's rows."""
         query, row_of = self._page_query(request, None)
@@ -139,14 +143,9 @@ class Listing(Generic[TableRow]):
         )
         query = self._pages.get(shape)
         if query is None:
-            rows = self._row_shape(shape)
+            rows = self.relation.shape(shape.columns)
             query = self._pages[shape] = PageQuery(self._compile_page(shape, rows), rows.row_of)
         return query
-
-    def _row_shape(self, shape: Shape) -> RowShape:
-        if shape.columns is None:
-            return self.relation.shape(None)
-        return self.relation.shape(shape.columns.union(key.attribute for key in self._orders[shape.order]))
 
     def _compile_page(self, shape: Shape, rows: RowShape) -> Query[Any]:
         statement = self._restricted(shape.filters)

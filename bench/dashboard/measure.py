@@ -29,12 +29,17 @@ class Cost:
         ratios = [mine / others for mine, others in zip(self.server_cpu, other.server_cpu, strict=True)]
         return f"{median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
 
+    @property
+    def median_ms(self) -> float:
+        """The server's CPU for an answer, in milliseconds: the median of the turns."""
+        return median(self.server_cpu) * 1000
+
     def row(self) -> str:
         """The cells of a table: CPU with its smallest and largest turn, PostgreSQL's, rate, p50, p99, memory."""
         cuts = quantiles(self.waits, n=100)
         low, high = min(self.server_cpu) * 1000, max(self.server_cpu) * 1000
         return (
-            f"{median(self.server_cpu) * 1000:.2f} ({low:.2f} to {high:.2f}) | {median(self.database_cpu) * 1000:.2f}"
+            f"{self.median_ms:.2f} ({low:.2f} to {high:.2f}) | {median(self.database_cpu) * 1000:.2f}"
             f" | {median(self.rates):,.0f} | {cuts[49] * 1000:.1f} | {cuts[98] * 1000:.1f}"
             f" | {self.memory_bytes / 2**20:,.0f} |"
         )

@@ -25,6 +25,7 @@ NODE = FOLDER / "node"
 NODE_LEAST = 22
 START_SECONDS_MAX = 60
 TALLYGATE = "Tallygate"
+WITHOUT_PLANS = "Tallygate without plans"
 NAIVE = "Strawberry as documented, SQLModel ORM"
 HANDWRITTEN = "hand-written, asyncpg, no GraphQL"
 POSTGRAPHILE = "PostGraphile 5"
@@ -68,7 +69,7 @@ class Running:
 
 def of_python(url: str) -> list[Kind]:
     """Tallygate, and its peers in Python."""
-    unlimited = {"TALLYGATE_ALLOWANCE_POINTS_PER_SECOND": "0"}
+    rich = {"TALLYGATE_ALLOWANCE_POINTS": "1000000000", "TALLYGATE_ALLOWANCE_POINTS_PER_SECOND": "1000000000"}
     secrets = {
         "TALLYGATE_API_KEY_PEPPER": PEPPER,
         "TALLYGATE_CURSOR_SECRET": "cursors-of-the-dashboard-benchmark",
@@ -77,7 +78,8 @@ def of_python(url: str) -> list[Kind]:
     serve = [str(Path(sys.executable).with_name("tallygate")), "serve", "--port", "{port}"]
     database = {"DATABASE_URL": url}
     return [
-        Kind(TALLYGATE, serve, database | secrets | unlimited, keyed=True),
+        Kind(TALLYGATE, serve, database | secrets | rich, keyed=True),
+        Kind(WITHOUT_PLANS, serve, database | secrets | rich | {"TALLYGATE_PLANNER": "false"}, keyed=True),
         Kind(NAIVE, _uvicorn("naive"), database),
         Kind(HANDWRITTEN, _uvicorn("handwritten"), database, path="/dashboard"),
     ]

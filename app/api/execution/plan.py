@@ -187,12 +187,11 @@ class _Planner:
             raise Unplanned("a field that is not Strawberry's")
         read = None if is_root else _read(definition, strawberry)
         shape = self._shape(definition.type, details)
+        cell = None if read is None else _cell(key, definition, strawberry, read, shape)
         if not is_root:
-            self._note(type_, strawberry)
-        if read is not None:
-            cell = _cell(key, definition, strawberry, read, shape)
-            if cell is not None:
-                return cell
+            self._note(type_, strawberry, cell)
+        if cell is not None:
+            return cell
         function = attrgetter(read) if isinstance(read, str) else read
         arguments = _constant_arguments(definition, details[0].node)
         return FieldPlan(key, definition, strawberry, details, type_, shape, _batch(strawberry), function, arguments)
@@ -217,9 +216,11 @@ class _Planner:
             raise Unplanned("a fragment that is deferred")
         return self.selection(type_, grouped)
 
-    def _note(self, type_: GraphQLObjectType, strawberry: StrawberryField) -> None:
+    def _note(self, type_: GraphQLObjectType, strawberry: StrawberryField, cell: Cell | None) -> None:
         """Note what a field reads of its parent, and of rows of other types that it loads by itself."""
-        own = _attributes(strawberry)
+        own = (
+            _attributes(strawberry) if not isinstance(cell, Inline) or cell.attributes is None else cell.attributes_read
+        )
         for name, read in {type_.name: own, **strawberry.metadata.get("loads", {})}.items():
             known = self.columns.get(name, frozenset())
             self.columns[name] = None if known is None or read is None else known | read

@@ -69,6 +69,14 @@ class Inline(NamedTuple):
     cells: "Sequence[Cell]"
     attributes: Mapping[str, str] | None = None
 
+    @property
+    def attributes_read(self) -> frozenset[str]:
+        """The parent's attributes that it reads where it is not made: all that may be null, else those asked for."""
+        attributes = self.attributes or {}
+        if self.nullable:
+            return frozenset(attributes.values())
+        return frozenset(attributes[str(cell.read)] for cell in self.cells if isinstance(cell, Leaf))
+
 
 Cell = Constant | Leaf | Inline
 

@@ -20,10 +20,11 @@ class OrganizationLoader(TenantLoader[UUID, Organization | None]):
     async def load_batch(self, tx: Transaction, keys: Sequence[UUID]) -> list[Organization | None]:
         """The organization of each id: the active one, and where the role may enter others, what lies below its own."""
         tenant = self.context.tenant
-        if tenant.may("organization:enter"):
+        if tenant.may("organization:enter") and set(keys) != {tenant.organization_id}:
             rows = await load_enterable(tx, tenant.principal.home, list(keys))
         else:
-            rows = [row for row in [await load_active(tx)] if row.organization_id in keys]
+            active = await load_active(tx, self.context.columns("Organization"))
+            rows = [active] if tenant.organization_id in keys else []
         return in_order_of(keys, rows, lambda row: row.organization_id)
 
 
