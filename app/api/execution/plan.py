@@ -157,6 +157,7 @@ class _Planner:
     ) -> Selection:
         """Plan the fields that were collected of a type."""
         self.fields += len(grouped)
+        self.columns.setdefault(type_.name, frozenset())
         if self.fields > FIELDS_MAX:
             raise Unplanned("more fields than are planned")
         cells: list[Cell] = []

@@ -25,6 +25,8 @@ class Roads:
     context: Callable[[bool], Awaitable[Context]]
     plannings: Counter[Planning | None] = field(default_factory=Counter)
     """How documents were answered; most are to be planned, or little would be proved."""
+    needless: list[str] = field(default_factory=list)
+    """Documents whose plan failed though nothing was wrong: graphql-core answered them without an error."""
 
     async def difference(self, *documents: Generated) -> str | None:
         """Where the answers to documents differ, as a sentence with both; None where every byte is the same.
@@ -56,6 +58,8 @@ class Roads:
         )
         if planner:
             self.plannings[context.planning] += 1
+            if context.planning is Planning.REPEATED and not result.errors:
+                self.needless.append(document.text)
         content = {
             "data": result.data,
             "errors": [_whole(error) for error in result.errors or ()],

@@ -121,8 +121,10 @@ async def test_a_plan_answers_what_graphql_core_answers(roads: RoadsOf, records:
     """2,000 documents over the whole schema, by owners and by those who may see little: the same bytes."""
     documents = Documents(schema._schema, words_of(records), Chance(content))
     role = ROLES[content[-1] % len(ROLES)]
-    difference = await roads(role, PLANNINGS).difference(documents.make(), documents.again())
+    both = roads(role, PLANNINGS)
+    difference = await both.difference(documents.make(), documents.again())
     assert difference is None, difference
+    assert both.needless == [], "a plan read too little, or knows too little"
 
 
 def test_most_documents_were_planned() -> None:
