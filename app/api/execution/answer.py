@@ -107,6 +107,8 @@ async def _answer(operation: Operation, plan: Plan) -> ExecutionResult | None:
         context.planning, context.unplanned_because = Planning.REPEATED, reason_of(error)
         context.reading = {}
         context.forget_loaded()
+        # The other road denies and looks anew: each act is recorded once.
+        context.acts.clear()
         return None
     except BaseException:
         await context.leave()
