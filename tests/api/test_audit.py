@@ -55,6 +55,15 @@ async def test_an_invoice_s_life_is_told_by_its_id(owner: Caller) -> None:
     assert added == {"amount": (None, "700"), "total": ("0", "700")}
 
 
+async def test_a_key_s_rotation_is_told_by_its_id(owner: Caller) -> None:
+    """A4: who rotated which key, and never the secret."""
+    key = (await owner.change("apiKeyCreate", {"name": "Nightly"}, "apiKey { id }"))["apiKey"]["id"]
+    rotated = await owner.change("apiKeyRotate", {"apiKeyId": key, "overlapSeconds": 60}, "secret")
+    (record,) = await found(owner, recordId=key, action="api_key.rotate")
+    assert (record["outcome"], record["principal"].partition(" (")[0]) == ("ALLOWED", "owner")
+    assert rotated["secret"] not in str(record)
+
+
 async def test_a_void_says_why(owner: Caller) -> None:
     """The reason that was given is the record's reason."""
     invoice = await finalized(owner, 700)
