@@ -23,8 +23,10 @@ from app.web.draining import DrainingApp
 log = structlog.get_logger(__name__)
 
 DRAIN_SECONDS: Final = 10
-GARBAGE_AFTER_OBJECTS: Final = 20_000
 """For what is under way once no more connections are taken."""
+
+GARBAGE_AFTER_OBJECTS: Final = 20_000
+"""How many more objects than before make the collector look among the youngest; Python's own is 700."""
 
 
 async def check_database(settings: Settings) -> None:
