@@ -8,7 +8,7 @@ from uuid import UUID
 import structlog
 
 from app.api import errors
-from app.api.act import Act, actor_of, record_acts
+from app.api.act import Act, action_of, actor_of, record_acts
 from app.api.authentication import Authenticator
 from app.api.errors import ErrorCode, Forbidden
 from app.api.ids import CUSTOMER, ORGANIZATION, SUBSCRIPTION, type_id, uuid_of
@@ -47,6 +47,9 @@ class ApiDoor:
         if not tenant.may(scope):
             await record_acts(db, [Act.lacking(scope)])
             raise Forbidden(f"The role {tenant.principal.role} does not hold {scope}.")
+        if tenant.principal.trusted_documents_only:
+            await record_acts(db, [Act.denied(action_of(scope), "the credential may send trusted documents alone")])
+            raise Forbidden("This credential may send trusted documents alone.")
         tenant.principal.check_may_change()
         return db
 

@@ -171,9 +171,12 @@ async def test_a_caller_needs_what_graphql_asks_for(owner: Caller, stranger: Cal
     """A credential, the scope, an organization that it may enter; a denial is audited. Nothing is stored."""
     event = lines({"eventId": "e", "meter": "calls"})
     support = await founder.colleague(owner, Role.SUPPORT)
+    trusting = {"name": "app", "role": "owner", "trustedDocumentsOnly": True}
+    bound = (await owner.change("apiKeyCreate", trusting, "secret"))["secret"]
     for caller, headers, status, code in [
         (owner, {"authorization": "Bearer nonsense"}, 401, "UNAUTHENTICATED"),
         (support, {}, 403, "FORBIDDEN"),
+        (owner, {"authorization": f"Bearer {bound}"}, 403, "FORBIDDEN"),
         (owner, {"x-organization-id": stranger.organization_id}, 403, "FORBIDDEN"),
         (owner, {"x-organization-id": "nonsense"}, 403, "FORBIDDEN"),
         (owner, {"content-type": "application/json"}, 415, "BAD_USER_INPUT"),
@@ -184,7 +187,7 @@ async def test_a_caller_needs_what_graphql_asks_for(owner: Caller, stranger: Cal
         assert (response.status_code, error["extensions"]["code"]) == (status, code), headers
     async with owner.database.read() as tx:
         denied = await tx.fetch_value(DENIED)
-    assert denied == 1
+    assert denied == 2
     ingest = await founder.colleague(owner, Role.INGEST)
     assert (await taken(ingest, event))["unmatched"] == 1
 
