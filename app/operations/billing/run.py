@@ -22,6 +22,8 @@ from app.store.tenancy import TenantDatabase, WriteTransaction
 
 log = structlog.get_logger(__name__)
 
+ACTION: Final = "billing.run"
+
 CHUNK: Final = 50
 """How many subscriptions are billed in one transaction."""
 
@@ -55,6 +57,7 @@ async def run_billing(
     A transaction for each chunk of subscriptions; where a chunk fails, its subscriptions are billed one by one, so that
     a failure blocks no other (E13). Any number of runs at once bill nothing twice: what one is at, the others pass by.
     After `seconds` it begins no other chunk and leaves the rest to a job. `told` hears the summary after each chunk.
+    What a chunk made is recorded with it; a run that makes nothing is recorded as well, so that whoever asked is found.
     Raises Invalid for an instant that is still to come, Unavailable.
     """
     deadline = None if seconds is None else asyncio.get_running_loop().time() + seconds
@@ -71,12 +74,12 @@ async def run_billing(
                 left += (await count_late(tx, instant, failed | adjusted))[0]
                 if left:
                     await enqueue(tx, JobKind.BILLING_RUN, {"until": instant.isoformat()}, once_key="rest")
-                return _logged(replace(summary, remaining=left))
+                return await _ended(tx, replace(summary, remaining=left))
             made = await _bill_some(tx, instant, failed, adjusted)
             if made is None:
-                return _logged(summary)
+                return await _ended(tx, summary)
             if made.invoices:
-                await record(tx, "billing.run", None, {"invoices": made.invoices})
+                await record(tx, ACTION, None, {"invoices": made.invoices})
         adjusted.update(made.adjusted)
         summary = BillingSummary(
             summary.invoices + made.invoices,
@@ -123,6 +126,8 @@ def _why(error: Exception) -> str:
             return "Its plan or its usage cannot be read or priced: the server's log says why."
 
 
-def _logged(summary: BillingSummary) -> BillingSummary:
-    log.info("billing.run", invoices=summary.invoices, failures=len(summary.failures), remaining=summary.remaining)
+async def _ended(tx: WriteTransaction, summary: BillingSummary) -> BillingSummary:
+    if not summary.invoices:
+        await record(tx, ACTION, None, {"invoices": 0, "failures": len(summary.failures)})
+    log.info(ACTION, invoices=summary.invoices, failures=len(summary.failures), remaining=summary.remaining)
     return summary

@@ -19,9 +19,11 @@ from app.store.meter import load_meters_by_key
 from app.store.query import new_id
 from app.store.subscription import load_subscriptions
 from app.store.tables import Meter
+from app.store.tables.audit import AuditOutcome
 from app.store.tenancy import TenantDatabase, WriteTransaction
 from app.store.usage import Carrier, MatchedEvent, WaitingEvent, load_carriers, take_events
 
+ACTION = "usage.record"
 EVENTS_MAX = 1_000
 PROPERTIES_MAX = 50
 
@@ -66,7 +68,8 @@ async def record_usage(db: TenantDatabase, events: Sequence[NewEvent]) -> list[R
 
     The same (source, event id) counts once, whoever sends it and however parallel, also within one call. An event is
     judged by itself: a bad one is REJECTED and stops no other. What the events come to by the hour is counted in the
-    same transaction. One audit record for all that a call stored. Raises Invalid where there are more than 1,000.
+    same transaction. One audit record for all that a call stored, and one where events name a customer or subscription
+    that the organization does not have. Raises Invalid where there are more than 1,000.
     """
     if len(events) > EVENTS_MAX:
         raise Invalid(f"Send at most {EVENTS_MAX:,} events in a call.", "events")
@@ -80,8 +83,34 @@ async def record_usage(db: TenantDatabase, events: Sequence[NewEvent]) -> list[R
         results = await _store(tx, judged, known)
         stored = sum(result.verdict in _STORED for result in results)
         if stored:
-            await record(tx, "usage.record", None, {"stored": stored})
+            await record(tx, ACTION, None, {"stored": stored})
+        if any(result.verdict is UsageVerdict.REJECTED for result in results):
+            await _record_denied(tx, events, known)
         return results
+
+
+async def _record_denied(tx: WriteTransaction, events: Sequence[NewEvent], known: _Known) -> None:
+    """Record the first id that the organization has no record of, and how many events name such a one (M39).
+
+    Whether another has it is not known here, and makes no difference.
+    """
+    unknown = [named for event in events if (named := _unknown(event, known)) is not None]
+    if unknown:
+        noun, record_id = unknown[0]
+        reason = _NO_RECORD.format(noun)
+        changes = {"rejected": len(unknown)}
+        await record(tx, ACTION, record_id, changes, of=noun, outcome=AuditOutcome.DENIED, reason=reason)
+
+
+def _unknown(event: NewEvent, known: _Known) -> tuple[str, UUID] | None:
+    """The noun and id of what the event names and the organization does not have; 0 stands for what is no id."""
+    if event.customer_id is not None and event.customer_id not in known.customers:
+        named = "customer", event.customer_id
+    elif event.subscription_id is not None and event.subscription_id not in known.customer_of:
+        named = "subscription", event.subscription_id
+    else:
+        return None
+    return named if named[1].int else None
 
 
 Judged = MatchedEvent | WaitingEvent | Result
@@ -114,6 +143,7 @@ def _result(event: MatchedEvent | WaitingEvent, is_new: bool) -> Result:
     return _ACCEPTED if isinstance(event, MatchedEvent) else _UNMATCHED
 
 
+_NO_RECORD = "No {} has this id."
 _STORED = (UsageVerdict.ACCEPTED, UsageVerdict.UNMATCHED)
 _ACCEPTED = Result(UsageVerdict.ACCEPTED)
 _DUPLICATE = Result(UsageVerdict.DUPLICATE, "This source sent this event id before: nothing was added.")
@@ -198,11 +228,11 @@ def _customer(event: NewEvent, known: _Known) -> UUID | None:
         return known.by_external_id.get(text(event.external_customer_id, "externalCustomerId", longest=255))
     if event.subscription_id is not None:
         if event.subscription_id not in known.customer_of:
-            raise Invalid("No subscription has this id.")
+            raise Invalid(_NO_RECORD.format("subscription"))
         return known.customer_of[event.subscription_id]
     if event.customer_id is not None:
         if event.customer_id not in known.customers:
-            raise Invalid("No customer has this id.")
+            raise Invalid(_NO_RECORD.format("customer"))
         return event.customer_id
     return known.default_customer
 
