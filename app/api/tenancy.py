@@ -78,6 +78,7 @@ class Context:
     shown_once: set[str] = field(default_factory=set)
     revealed: set[str] = field(default_factory=set)
     entered: bool = field(default=False, init=False)
+    shared: bool = field(default=False, init=False)
 
     @property
     def tenant(self) -> Tenant:
@@ -94,7 +95,16 @@ class Context:
     @cached_property
     def db(self) -> TenantDatabase:
         """The database as the active organization sees it; what is held is released when the operation ends."""
-        return self.database.tenant(self.tenant.organization_id, self.actor)
+        db = self.database.tenant(self.tenant.organization_id, self.actor)
+        if self.shared:
+            db.share()
+        return db
+
+    def share(self) -> None:
+        """Know that many fields ask at once from now on, and that one of them may be cancelled by itself."""
+        self.shared = True
+        if "db" in self.__dict__:
+            self.db.share()
 
     @cached_property
     def loaders(self) -> "Loaders":
@@ -150,6 +160,11 @@ class Context:
             kept = without(self.shown_once, answer) if self.shown_once else answer
             await keep_answer(held, self.reserved_key, kept, self.revealed)
         await self.db.release(commit=not self.refused, rehearse=self.dry_run and not self.refused)
+
+    async def renew_broken(self) -> None:
+        """End a snapshot that a failed statement broke: who asks next opens another."""
+        if "db" in self.__dict__:
+            await self.db.renew_broken()
 
     async def abandon(self) -> None:
         """Undo what is held, whatever happened."""

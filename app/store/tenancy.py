@@ -63,6 +63,7 @@ class TenantDatabase:
         self._vault = vault
         self._held: Transaction | None = None
         self._left = False
+        self._shared = False
         self._opening = asyncio.Lock()
 
     @asynccontextmanager
@@ -103,7 +104,19 @@ class TenantDatabase:
             async with self._opening:
                 if self._held is None:
                     self._held = await self._kept(await self._open_snapshot())
+                    self._held.shared = self._shared
         return self._held
+
+    def share(self) -> None:
+        """Know that many ask of the snapshot at once from now on, and that one of them may be cancelled by itself."""
+        self._shared = True
+        if self._held is not None:
+            self._held.shared = True
+
+    async def renew_broken(self) -> None:
+        """End a snapshot that a failed statement broke: who asks next opens another."""
+        if self._held is not None and self._held.broken and not isinstance(self._held, WriteTransaction):
+            await self.release(commit=False)
 
     async def hold_write(self, *, whatever_status: bool = False) -> WriteTransaction:
         """Open a write transaction, as `write` does, and hold it until `release`."""

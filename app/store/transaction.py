@@ -1,7 +1,7 @@
 """A transaction inside one organization: what can be done in it. The wall (`tenancy.py`) alone opens and ends it."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, Final, TypeVar, cast
@@ -27,6 +27,8 @@ _FACTS: Final = Query(
     """
 )
 
+_OVER: Final = "The request is over."
+
 _ENTER: Final = "select set_config('app.organization_id', '{}', true)"
 """To be filled with a UUID that was parsed or made here."""
 
@@ -35,6 +37,12 @@ class Transaction:
     """A transaction inside one organization. One statement runs at a time; others wait their turn.
 
     `opened_ns`, by the monotonic clock, is no later than what it sees: whatever was heard since then it may not know.
+
+    Whoever is cancelled while a statement runs for them takes it along: PostgreSQL is told, and undoes the transaction.
+    That is right where one alone asks. Where it is `shared`, as a query's snapshot is by the fields that graphql-core
+    answers at once, a statement outlives who asked for it, so that a field that fails and takes its siblings with it
+    hurts no others; and all statements end with the transaction. That costs a task for each statement, which a plan,
+    whose fields ask one after the other, need not pay.
     """
 
     def __init__(
@@ -52,6 +60,10 @@ class Transaction:
         self._connection = connection
         self._turn = asyncio.Lock()
         self._ended = False
+        self._going: set[asyncio.Task[Any]] = set()
+        self.shared = False
+        self.broken = False
+        """Whether a statement failed: PostgreSQL then answers nothing but a rollback."""
         self.statements = 0
 
     async def fetch(self, query: Query[Row], **parameters: Any) -> list[Row]:
@@ -77,22 +89,54 @@ class Transaction:
         return int(status.rpartition(" ")[2])
 
     async def turn_to_end(self) -> asyncpg.Connection:
-        """Wait until no statement runs, let none begin from now on, and give the connection to be ended."""
+        """Let no statement begin from now on, wait until none runs, and give the connection to be ended.
+
+        One that runs though nobody waits for it any more is cancelled.
+        """
+        self._ended = True
+        for statement in self._going:
+            statement.cancel()
         async with self._turn:
-            self._ended = True
-        return self._connection
+            return self._connection
 
     async def execute_many(self, query: Query[Any], rows: Iterable[Mapping[str, Any]]) -> None:
         """Run a statement once for each set of parameters."""
         arguments = [query.arguments({**row, TENANT: self.organization_id}) for row in rows]
         await self._run(self._connection.executemany, query.sql, arguments)
 
-    async def _run(self, method: Callable[..., Awaitable[Any]], *arguments: Any) -> Any:
+    def _run(self, method: Callable[..., Awaitable[Any]], *arguments: Any) -> Awaitable[Any]:
+        statement = self._in_turn(method, *arguments)
+        return self._outliving(statement) if self.shared else statement
+
+    async def _in_turn(self, method: Callable[..., Awaitable[Any]], *arguments: Any) -> Any:
         """Wait for the connection's turn. Raises Unavailable where PostgreSQL gave up: time, a lock, a restart."""
         async with self._turn:
+            if self._ended:
+                raise Unavailable(_OVER)
             self.statements += 1
-            with outages(self._connection):
-                return await method(*arguments)
+            try:
+                with outages(self._connection):
+                    return await method(*arguments)
+            except BaseException:
+                self.broken = True
+                raise
+
+    async def _outliving(self, statement: Coroutine[Any, Any, Any]) -> Any:
+        """Wait for a statement that goes on where who waits is cancelled.
+
+        Raises Unavailable also where the transaction ends meanwhile, and where a statement before it broke it.
+        """
+        going = asyncio.create_task(statement)
+        self._going.add(going)
+        going.add_done_callback(self._going.discard)
+        try:
+            return await asyncio.shield(going)
+        except asyncio.CancelledError:
+            if going.cancelled():
+                raise Unavailable(_OVER) from None
+            raise
+        except asyncpg.InFailedSQLTransactionError as error:
+            raise Unavailable("A statement before this one failed, and the snapshot with it.") from error
 
 
 class WriteTransaction(Transaction):

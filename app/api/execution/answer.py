@@ -1,6 +1,7 @@
 """The one entrance for queries: the document from the cache, its plan, its answer.
 
-Where a plan fails, the snapshot stays open, so that graphql-core answers from what the plan saw.
+Where a plan fails, the snapshot stays open, so that graphql-core answers from what the plan saw; unless a statement
+failed, and broke it: then nothing more can be read in it, and graphql-core opens another.
 """
 
 from typing import Any, Final
@@ -109,6 +110,7 @@ async def _answer(operation: Operation, plan: Plan) -> ExecutionResult | None:
         context.forget_loaded()
         # The other road denies and looks anew: each act is recorded once.
         context.acts.clear()
+        await context.renew_broken()
         return None
     except BaseException:
         await context.leave()

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from inspect import isawaitable
 from typing import Any
 
-from graphql import DocumentNode, GraphQLError, GraphQLObjectType, GraphQLSchema
+from graphql import DocumentNode, GraphQLError, GraphQLObjectType, GraphQLSchema, OperationType
 from graphql.pyutils import Path
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
@@ -43,8 +43,11 @@ class SettlingExecutor(StrawberryGraphQLCoreExecutionContext):
         return built(build_with, schema, document, raw_variable_values or {}, operation_name)
 
     def execute_operation(self, serially: bool | None = None) -> Any:
-        """Execute an operation; say which."""
-        self.context_value.operation = self.operation
+        """Execute an operation; say which. The fields of a query ask at once."""
+        context: Context = self.context_value
+        context.operation = self.operation
+        if self.operation.operation is OperationType.QUERY:
+            context.share()
         return super().execute_operation(serially)
 
     def execute_fields_serially(

@@ -352,6 +352,12 @@ class Nowhere:
     async def snapshot(self) -> None:
         return None
 
+    def share(self) -> None:
+        return None
+
+    async def renew_broken(self) -> None:
+        return None
+
     async def leave(self) -> None:
         return None
 
