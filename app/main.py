@@ -8,7 +8,9 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.routing import Route
 
+from app.api.allowance import Allowance
 from app.api.authentication import Authenticator, People
+from app.api.charge import Till
 from app.api.credential.api_key import ApiKeys
 from app.api.credential.key_set import KeySet
 from app.api.credential.last_use import LastUse
@@ -21,6 +23,7 @@ from app.api.graphiql import DemoKey, graphiql_page, graphiql_routes
 from app.logs import configure_logs
 from app.operations.organization.seal import seal_organization
 from app.settings import Settings
+from app.store.allowance import Bucket
 from app.store.connection import ConnectionPool, QueryLogger, Timeouts
 from app.store.memory import EntitlementMemory
 from app.store.migration import head_revision
@@ -85,11 +88,13 @@ def application(settings: Settings, demo_keys: Sequence[DemoKey] = (), watch: Wa
     members = people(settings, system, ear)
     authenticator = Authenticator(database, system, keys, members)
     page = graphiql_page(demo_keys) if settings.graphiql else None
+    bucket = Bucket(settings.allowance_points, settings.allowance_points_per_second)
+    till = Till(settings.cost_budget, Allowance(database, bucket))
     endpoint = GraphQLEndpoint(
-        settings, database, authenticator, page, memory, Documents(database, ear), watch.of_requests()
+        settings, database, authenticator, page, memory, Documents(database, ear), till, watch.of_requests()
     )
 
-    usage_endpoint = UsageEndpoint(settings, ApiDoor(database, authenticator))
+    usage_endpoint = UsageEndpoint(settings, ApiDoor(database, authenticator, till), watch.of_usage())
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncGenerator[None]:

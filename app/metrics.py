@@ -1,37 +1,24 @@
-"""What a process counts of itself, and the page that Prometheus reads; nothing here is loaded where no port is set.
+"""What a process counts of itself; nothing here is loaded where no port is set. The page of it is in `exposition.py`.
 
-Several processes that serve one port write what they count into files of a shared folder, and their parent adds it up.
-All labels are of bounded kinds: names of the schema, codes, kinds of jobs, and of organizations only the busiest.
+All labels are of bounded kinds: names of the schema, codes, verdicts, kinds of jobs, and of organizations only so many.
 """
 
 import asyncio
 import contextlib
-import os
-import re
-import tempfile
-from collections import Counter as Tally
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable, Sequence
-from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
-from pathlib import Path
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from typing import Any, Final
 from uuid import UUID
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, start_http_server
-from prometheus_client.metrics_core import Metric
-from prometheus_client.multiprocess import MultiProcessCollector
-from prometheus_client.registry import Collector
-from prometheus_client.samples import Sample as Figure
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
 from app.api.ids import ORGANIZATION, type_id
 from app.api.observer import Seen
 from app.api.tenancy import Tenant
-from app.settings import MetricsSettings
 from app.store.connection import ConnectionPool
 from app.store.queue.depth import QueueDepth
 from app.store.queue.job import Job
-
-FOLDER_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
-"""Where prometheus-client keeps what several processes count; read when it is imported."""
+from app.web.observer import Taken
 
 ORGANIZATIONS_KNOWN_MAX: Final = 1_000
 """Of how many organizations a process keeps figures of their own; those of others are taken together."""
@@ -40,21 +27,57 @@ OTHER: Final = "other"
 
 SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
+USAGE_SECONDS: Final = (0.005, 0.025, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0)
+
 JOB_SECONDS: Final = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0)
 
 SAMPLED_EVERY_SECONDS: Final = 5.0
 
-_ORGANIZATION: Final = "organization"
-_LIVE: Final = re.compile(r"gauge_live\w+_([0-9]+)\.db")
+ORGANIZATION_LABEL: Final = "organization"
 
 disable_created_metrics()
 
 
-class RequestMetrics:
-    """Counts requests: an observer of the endpoint."""
+class OrganizationMetrics:
+    """Counts by organization, for as many as are known; `registry` is None where several processes count together."""
 
     def __init__(self, registry: CollectorRegistry | None) -> None:
-        """`registry` is None where several processes count into one folder."""
+        self._requests = Counter(
+            "tallygate_organization_requests",
+            "Requests of the busiest organizations; the others are taken together as `other`.",
+            [ORGANIZATION_LABEL],
+            registry=registry,
+        )
+        self._seconds = Counter(
+            "tallygate_organization_request_seconds",
+            "How long requests of the busiest organizations took, in all.",
+            [ORGANIZATION_LABEL],
+            registry=registry,
+        )
+        self._found: dict[UUID, tuple[Any, Any]] = {}
+
+    def answered(self, organization_id: UUID, seconds: float) -> None:
+        """Count a request of an organization."""
+        requests, total = self._of(organization_id)
+        requests.inc()
+        total.inc(seconds)
+
+    def _of(self, organization_id: UUID) -> tuple[Any, Any]:
+        found = self._found.get(organization_id)
+        if found is None:
+            is_known = len(self._found) < ORGANIZATIONS_KNOWN_MAX
+            name = type_id(ORGANIZATION, organization_id) if is_known else OTHER
+            found = self._requests.labels(name), self._seconds.labels(name)
+            if is_known:
+                self._found[organization_id] = found
+        return found
+
+
+class RequestMetrics:
+    """Counts GraphQL requests: an observer of the endpoint."""
+
+    def __init__(self, registry: CollectorRegistry | None, organizations: OrganizationMetrics) -> None:
+        self._organizations = organizations
         self._requests = Counter(
             "tallygate_requests",
             "GraphQL requests by operation type, root field and outcome: OK, REFUSED or the first error's code.",
@@ -74,22 +97,9 @@ class RequestMetrics:
             ["outcome", "reason"],
             registry=registry,
         )
-        self._of_organizations = Counter(
-            "tallygate_organization_requests",
-            "GraphQL requests of the busiest organizations; the others are taken together as `other`.",
-            [_ORGANIZATION],
-            registry=registry,
-        )
-        self._organization_seconds = Counter(
-            "tallygate_organization_request_seconds",
-            "How long GraphQL requests of the busiest organizations took, in all.",
-            [_ORGANIZATION],
-            registry=registry,
-        )
         # Finding a series by its labels costs more than counting: each is found once.
         self._found: dict[tuple[str, str, str], tuple[Any, Any]] = {}
         self._plans: dict[tuple[str, str], Any] = {}
-        self._organizations: dict[UUID, tuple[Any, Any]] = {}
 
     def entered(self, tenant: Tenant) -> None:
         """Nothing is counted before there is an answer."""
@@ -108,19 +118,41 @@ class RequestMetrics:
                 self._plans[plan] = self._planning.labels(*plan)
             self._plans[plan].inc()
         if seen.tenant is not None:
-            requests, total = self._of(seen.tenant.organization_id)
-            requests.inc()
-            total.inc(seconds)
+            self._organizations.answered(seen.tenant.organization_id, seconds)
 
-    def _of(self, organization_id: UUID) -> tuple[Any, Any]:
-        found = self._organizations.get(organization_id)
-        if found is None:
-            is_known = len(self._organizations) < ORGANIZATIONS_KNOWN_MAX
-            name = type_id(ORGANIZATION, organization_id) if is_known else OTHER
-            found = self._of_organizations.labels(name), self._organization_seconds.labels(name)
-            if is_known:
-                self._organizations[organization_id] = found
-        return found
+
+class UsageMetrics:
+    """Counts bodies of usage and their events: an observer of their endpoint."""
+
+    def __init__(self, registry: CollectorRegistry | None, organizations: OrganizationMetrics) -> None:
+        self._organizations = organizations
+        self._requests = Counter(
+            "tallygate_usage_requests",
+            "POST /usage by outcome: OK, or the code of what ended the body early.",
+            ["code"],
+            registry=registry,
+        )
+        self._seconds = Histogram(
+            "tallygate_usage_request_seconds",
+            "How long POST /usage took, its body's coming in included.",
+            buckets=USAGE_SECONDS,
+            registry=registry,
+        )
+        self._events = Counter(
+            "tallygate_usage_events", "Events that came by POST /usage, by verdict.", ["verdict"], registry=registry
+        )
+
+    def let_in(self, organization_id: UUID) -> None:
+        """Nothing is counted before there is an answer."""
+
+    def took(self, taken: Taken, code: str, seconds: float) -> None:
+        """Count a request and its events."""
+        self._requests.labels(code).inc()
+        self._seconds.observe(seconds)
+        for verdict, count in taken.events.items():
+            self._events.labels(verdict).inc(count)
+        if taken.organization_id is not None:
+            self._organizations.answered(taken.organization_id, seconds)
 
 
 class JobMetrics:
@@ -211,90 +243,3 @@ async def sampling(*samples: Sample) -> AsyncGenerator[None]:
         yield
     finally:
         task.cancel()
-
-
-def own_registry() -> CollectorRegistry | None:
-    """Where this process counts: in a registry of its own, or in its parent's folder (None)."""
-    return None if FOLDER_VARIABLE in os.environ else CollectorRegistry()
-
-
-@contextmanager
-def shared_folder() -> Generator[Path]:
-    """A folder in which processes that are started meanwhile count together."""
-    with tempfile.TemporaryDirectory(prefix="tallygate-metrics-") as name:
-        os.environ[FOLDER_VARIABLE] = name
-        try:
-            yield Path(name)
-        finally:
-            del os.environ[FOLDER_VARIABLE]
-
-
-@contextmanager
-def exposed(settings: MetricsSettings, source: CollectorRegistry | Path) -> Generator[None]:
-    """Serve /metrics meanwhile, in a thread of its own. `source` is a registry, or the folder of several processes."""
-    collector = source if isinstance(source, CollectorRegistry) else _OfProcesses(source)
-    shown = CollectorRegistry()
-    shown.register(_Folded(collector, settings.metrics_organizations))
-    server, thread = start_http_server(settings.metrics_port, settings.metrics_host, registry=shown)
-    try:
-        yield
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(timeout=1)
-
-
-class _OfProcesses(Collector):
-    """What several processes counted; of those that are gone what they did, and not how they are."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._collector = MultiProcessCollector(None, str(folder))
-
-    def collect(self) -> Iterable[Metric]:
-        for file in self._folder.iterdir():
-            found = _LIVE.fullmatch(file.name)
-            if found is not None and not _is_running(int(found[1])):
-                file.unlink(missing_ok=True)
-        return self._collector.collect()
-
-
-def _is_running(process_id: int) -> bool:
-    try:
-        os.kill(process_id, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
-class _Folded(Collector):
-    """What another collector gives, with all organizations but the busiest taken together."""
-
-    def __init__(self, inner: Any, most: int) -> None:
-        self._inner = inner
-        self._most = most
-
-    def collect(self) -> Iterable[Metric]:
-        families: Sequence[Metric] = list(self._inner.collect())
-        shown = self._busiest(families)
-        for family in families:
-            if any(_ORGANIZATION in sample.labels for sample in family.samples):
-                family.samples = _folded(family.samples, shown)
-            yield family
-
-    def _busiest(self, families: Sequence[Metric]) -> set[str]:
-        requests: Tally[str] = Tally()
-        for family in families:
-            if family.name == "tallygate_organization_requests":
-                requests.update({sample.labels[_ORGANIZATION]: sample.value for sample in family.samples})
-        requests.pop(OTHER, None)
-        return {name for name, _ in requests.most_common(self._most)}
-
-
-def _folded(samples: Iterable[Figure], shown: set[str]) -> list[Figure]:
-    together: dict[tuple[str, str], float] = {}
-    for sample in samples:
-        name = sample.labels[_ORGANIZATION]
-        key = sample.name, name if name in shown else OTHER
-        together[key] = together.get(key, 0) + sample.value
-    return [Figure(name, {_ORGANIZATION: organization}, value) for (name, organization), value in together.items()]

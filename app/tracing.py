@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Final, Protocol
+from uuid import UUID
 
 from opentelemetry import baggage, context, trace
 from opentelemetry.trace import SpanKind, Status, StatusCode
@@ -20,12 +21,16 @@ from app.api.observer import OK, REFUSED, Seen
 from app.api.tenancy import Tenant
 from app.complaint import Complaint
 from app.store.queue.job import Job
+from app.web.observer import Taken
 
 TENANT: Final = "tenant"
 """The organization's name in the baggage, and as an attribute of spans."""
 
 _VERB: Final = re.compile(r"\s*([a-z]+)", re.IGNORECASE)
 _TABLE: Final = re.compile(r"\b(?:from|into|update)\s+([a-z_.]+)", re.IGNORECASE)
+_SPANS: Final = {"/graphql": "graphql", "/usage": "usage"}
+"""By path, what a request's span is called before more is known of it."""
+
 _PROPAGATED: Final = frozenset({"traceparent", "tracestate"})
 
 
@@ -71,10 +76,7 @@ class Traces:
 
     def entered(self, tenant: Tenant) -> None:
         """Name the organization in the span and in the baggage of all that follows."""
-        name = type_id(ORGANIZATION, tenant.organization_id)
-        trace.get_current_span().set_attribute(TENANT, name)
-        # The request's task ends with it, and its context too: there is nothing to detach.
-        context.attach(baggage.set_baggage(TENANT, name))
+        self._name(tenant.organization_id)
 
     def answered(self, seen: Seen, code: str, seconds: float) -> None:  # noqa: ARG002 - spans know the time
         """Name the span by what was asked for, and say what came of it."""
@@ -87,6 +89,24 @@ class Traces:
             span.set_attribute("tallygate.planning", str(seen.context.planning or "none"))
         if code not in (OK, REFUSED):
             span.set_status(Status(StatusCode.ERROR, code))
+
+    def let_in(self, organization_id: UUID) -> None:
+        """Name the organization of a body of usage, likewise."""
+        self._name(organization_id)
+
+    def took(self, taken: Taken, code: str, seconds: float) -> None:  # noqa: ARG002 - spans know the time
+        """Say what came of a body of usage."""
+        span = trace.get_current_span()
+        span.set_attributes({"tallygate.code": code, "tallygate.request_id": taken.request_id})
+        span.set_attributes({f"tallygate.events.{verdict.lower()}": count for verdict, count in taken.events.items()})
+        if code != OK:
+            span.set_status(Status(StatusCode.ERROR, code))
+
+    def _name(self, organization_id: UUID) -> None:
+        name = type_id(ORGANIZATION, organization_id)
+        trace.get_current_span().set_attribute(TENANT, name)
+        # The request's task ends with it, and its context too: there is nothing to detach.
+        context.attach(baggage.set_baggage(TENANT, name))
 
     def trace_id(self) -> str | None:
         """The id of the trace that goes on here; None where there is none."""
@@ -126,7 +146,7 @@ class Traces:
 
 
 class TracingApp:
-    """An application whose requests to /graphql are spans, children of the caller's where `traceparent` names one."""
+    """An application whose requests are spans, probes aside: children of the caller's where `traceparent` names one."""
 
     def __init__(self, app: ASGIApp, traces: Traces) -> None:
         self._app = app
@@ -134,12 +154,13 @@ class TracingApp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on inside a span."""
-        if scope["type"] != "http" or scope["path"] != "/graphql":
+        name = _SPANS.get(scope["path"]) if scope["type"] == "http" else None
+        if name is None:
             await self._app(scope, receive, send)
             return
         parent = TraceContextTextMapPropagator().extract(_carrier(scope), context.Context())
         with self._traces.tracer.start_as_current_span(
-            "graphql", parent, kind=SpanKind.SERVER, record_exception=False, set_status_on_exception=True
+            name, parent, kind=SpanKind.SERVER, record_exception=False, set_status_on_exception=True
         ):
             await self._app(scope, receive, send)
 

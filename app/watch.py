@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from starlette.types import ASGIApp
@@ -11,9 +12,10 @@ from app.api.observer import Observer
 from app.jobs.running import JobObserver
 from app.settings import MetricsSettings
 from app.store.connection import ConnectionPool, QueryLogger
+from app.web.observer import UsageObserver
 
 if TYPE_CHECKING:
-    from app.metrics import Sample
+    from app.metrics import OrganizationMetrics, Sample
     from app.store.queue.depth import QueueDepth
     from app.tracing import Traces
 
@@ -30,13 +32,19 @@ class Watch:
         self._registry: Any = None
         self._traces = traces
         if settings.metrics_port:
-            from app.metrics import own_registry  # noqa: PLC0415 - a tenth of a second, where it is not wanted
+            from app.exposition import own_registry  # noqa: PLC0415 - a tenth of a second, where it is not wanted
 
             self._registry = own_registry()
         if settings.tracing and traces is None:
             from app.tracing import traces_to_otlp  # noqa: PLC0415
 
             self._traces = traces_to_otlp(service)
+
+    @cached_property
+    def _organizations(self) -> "OrganizationMetrics":
+        from app.metrics import OrganizationMetrics  # noqa: PLC0415
+
+        return OrganizationMetrics(self._registry)
 
     @property
     def trace_id(self) -> Callable[[], str | None] | None:
@@ -49,12 +57,21 @@ class Watch:
         return None if self._traces is None else self._traces.ended_statement
 
     def of_requests(self) -> Sequence[Observer]:
-        """Who is told of each request."""
+        """Who is told of each GraphQL request."""
         watching: list[Observer] = [] if self._traces is None else [self._traces]
         if self._settings.metrics_port:
             from app.metrics import RequestMetrics  # noqa: PLC0415
 
-            watching.append(RequestMetrics(self._registry))
+            watching.append(RequestMetrics(self._registry, self._organizations))
+        return watching
+
+    def of_usage(self) -> Sequence[UsageObserver]:
+        """Who is told of each body of usage."""
+        watching: list[UsageObserver] = [] if self._traces is None else [self._traces]
+        if self._settings.metrics_port:
+            from app.metrics import UsageMetrics  # noqa: PLC0415
+
+            watching.append(UsageMetrics(self._registry, self._organizations))
         return watching
 
     def of_jobs(self) -> Sequence[JobObserver]:
@@ -79,7 +96,8 @@ class Watch:
         """Take samples and serve /metrics meanwhile; as one of several processes, count for the parent that serves."""
         async with AsyncExitStack() as stack:
             if self._settings.metrics_port:
-                from app.metrics import exposed, pool_sample, queue_sample, sampling  # noqa: PLC0415
+                from app.exposition import exposed  # noqa: PLC0415
+                from app.metrics import pool_sample, queue_sample, sampling  # noqa: PLC0415
 
                 samples: list[Sample] = [pool_sample(self._registry, pool)]
                 if queue is not None:
@@ -98,7 +116,7 @@ def several_processes(settings: MetricsSettings) -> Generator[None]:
     """Serve /metrics meanwhile for the processes that are started, which count into a folder together."""
     with ExitStack() as stack:
         if settings.metrics_port:
-            from app.metrics import exposed, shared_folder  # noqa: PLC0415
+            from app.exposition import exposed, shared_folder  # noqa: PLC0415
 
             stack.enter_context(exposed(settings, stack.enter_context(shared_folder())))
         yield

@@ -103,7 +103,7 @@ class Allowance:
     def _refusal(self, seconds: float) -> RateLimited:
         return RateLimited(
             "The organization has spent its points: wait as many seconds as Retry-After says, or ask for less.",
-            max(1, math.ceil(seconds)),
+            seconds,
         )
 
     def _account(self, organization_id: UUID) -> _Account:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from app.api.allowance import Allowance, Balance
+from app.api.cost import cost_of_usage
 from app.api.errors import RateLimited, TooComplex
 from app.api.formula import Cost
 
@@ -62,6 +63,23 @@ class Till:
             charge.balance = self._allowance.balance(organization_id)
             charge.retry_after_seconds = error.retry_after_seconds
             raise
+
+    async def pay_for_usage(self, organization_id: UUID, events: int) -> float | None:
+        """Take the points for events that come beside GraphQL, at most what one document may cost.
+
+        None once they are taken, and where there is no limit; else in how many seconds they are there.
+        """
+        try:
+            await self._allowance.spend(organization_id, min(cost_of_usage(events), self._budget))
+        except RateLimited as error:
+            return error.seconds
+        return None
+
+    def limits(self, organization_id: UUID) -> dict[str, str]:
+        """The headers of who is charged beside GraphQL; none where there is no limit."""
+        if not self._allowance.bucket.refill:
+            return {}
+        return self.headers(Charge(0, self._budget, self._allowance.balance(organization_id)))
 
     def headers(self, charge: Charge | None) -> dict[str, str]:
         """RateLimit and RateLimit-Policy (draft-ietf-httpapi-ratelimit-headers); none where there is no limit."""

@@ -72,8 +72,14 @@ COUNT: Final = 5
 
 _ITEMS: Final = frozenset({"nodes", "edges"})
 _COUNT_FIELD: Final = "totalCount"
-_MUTATIONS_TOO: Final = frozenset({"Mutation.usageRecord"})
+_USAGE_RECORD: Final = "Mutation.usageRecord"
+_MUTATIONS_TOO: Final = frozenset({_USAGE_RECORD})
 """What costs MUTATION besides its price."""
+
+
+def cost_of_usage(events: int) -> int:
+    """What recording so many events costs, by whatever way they come."""
+    return MUTATION + PRICES[_USAGE_RECORD].own * -(-events // PRICES[_USAGE_RECORD].of)
 
 
 def cost_of(

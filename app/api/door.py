@@ -10,6 +10,7 @@ import structlog
 from app.api import errors
 from app.api.act import Act, action_of, actor_of, record_acts
 from app.api.authentication import Authenticator
+from app.api.charge import Till
 from app.api.errors import ErrorCode, Forbidden
 from app.api.ids import CUSTOMER, ORGANIZATION, SUBSCRIPTION, type_id, uuid_of
 from app.store.tenancy import Database, TenantDatabase
@@ -32,9 +33,10 @@ _HEADERS: Final[dict[ErrorCode, Mapping[str, str]]] = {
 class ApiDoor:
     """What `app/web/door.py` asks for."""
 
-    def __init__(self, database: Database, authenticator: Authenticator) -> None:
+    def __init__(self, database: Database, authenticator: Authenticator, till: Till) -> None:
         self._database = database
         self._authenticator = authenticator
+        self._till = till
 
     async def enter(self, headers: Mapping[str, str], request_id: str, scope: str) -> TenantDatabase:
         """The database as the caller's active organization sees it. For those who change something.
@@ -52,6 +54,14 @@ class ApiDoor:
             raise Forbidden("This credential may send trusted documents alone.")
         tenant.principal.check_may_change()
         return db
+
+    async def pay_for_usage(self, organization_id: UUID, events: int) -> float | None:
+        """Take the points that `usageRecord` of so many events costs; where they are not there, say when they are."""
+        return await self._till.pay_for_usage(organization_id, events)
+
+    def limits(self, organization_id: UUID) -> Mapping[str, str]:
+        """The RateLimit headers; none where there is no limit."""
+        return self._till.limits(organization_id)
 
     def refusal(self, error: Exception, request_id: str) -> tuple[int, Mapping[str, str], Mapping[str, Any]]:
         """An error as its status, headers and what is told of it; what is not ours is logged whole and masked."""

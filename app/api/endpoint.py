@@ -16,7 +16,6 @@ from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOpe
 from strawberry.types.graphql import OperationType as StrawberryOperationType
 
 from app.api import errors
-from app.api.allowance import Allowance
 from app.api.authentication import Authenticator
 from app.api.charge import Till
 from app.api.documents import Documents, PersistedQueryNotFound
@@ -39,7 +38,6 @@ from app.api.schema import schema
 from app.api.tenancy import Context, Tenant
 from app.api.turnstile import Turnstile
 from app.settings import Settings
-from app.store.allowance import Bucket
 from app.store.connection import Unavailable
 from app.store.memory import EntitlementMemory
 from app.store.tenancy import Database
@@ -96,11 +94,11 @@ class GraphQLEndpoint:
         page: str | None,
         entitlements: EntitlementMemory,
         documents: Documents,
+        till: Till,
         observers: Sequence[Observer] = (),
     ) -> None:
         """`page` is GraphiQL's, or None where it is not served."""
-        bucket = Bucket(settings.allowance_points, settings.allowance_points_per_second)
-        self._till = Till(settings.cost_budget, Allowance(database, bucket))
+        self._till = till
         self._turnstile = Turnstile(settings.operations_max, settings.organization_operations_max)
         self._settings = settings
         self._database = database

@@ -1,5 +1,6 @@
 """What a client learns of an error: a code and a sentence for our own errors, and nothing of any other."""
 
+import math
 from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any, Final
@@ -74,13 +75,18 @@ class Overloaded(ApiError):
 
 
 class RateLimited(ApiError):
-    """The organization asks for too much at a time; `retry_after_seconds` says how long to wait."""
+    """The organization asks for too much at a time; `seconds` says how long to wait."""
 
     code = ErrorCode.RATE_LIMITED
 
-    def __init__(self, message: str, retry_after_seconds: int) -> None:
+    def __init__(self, message: str, seconds: float) -> None:
         super().__init__(message)
-        self.retry_after_seconds = retry_after_seconds
+        self.seconds = seconds
+
+    @property
+    def retry_after_seconds(self) -> int:
+        """The same as the header Retry-After bears it."""
+        return max(1, math.ceil(self.seconds))
 
 
 class TenantRequired(ApiError):

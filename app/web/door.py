@@ -1,5 +1,6 @@
 """What a route beside GraphQL needs to let a caller in: the program that puts both edges together gives it."""
 
+import math
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Protocol
@@ -16,6 +17,17 @@ class Door(Protocol):
 
         Raises what `refusal` knows; a denial is audited.
         """
+        ...
+
+    async def pay_for_usage(self, organization_id: UUID, events: int) -> float | None:
+        """Take the points that recording so many events costs; where they are not there, say in how many seconds.
+
+        None once they are taken, and where there is no limit.
+        """
+        ...
+
+    def limits(self, organization_id: UUID) -> Mapping[str, str]:
+        """The headers that say what the organization has left; none where there is no limit."""
         ...
 
     def refusal(self, error: Exception, request_id: str) -> tuple[int, Mapping[str, str], Mapping[str, Any]]:
@@ -53,6 +65,17 @@ class TooSlow(BadRequest):
     """Nothing whole came in for too long."""
 
     status = HTTPStatus.REQUEST_TIMEOUT
+
+
+class SpentAll(BadRequest):
+    """The organization has no points for more events, and will not have them soon enough."""
+
+    status = HTTPStatus.TOO_MANY_REQUESTS
+    code = "RATE_LIMITED"
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__("The organization has spent its points: wait as many seconds as Retry-After says.")
+        self.headers = {"retry-after": str(max(1, math.ceil(seconds)))}
 
 
 class TooMany(BadRequest):

@@ -11,7 +11,7 @@ from app.domain.usage import UsageVerdict
 from app.operations.usage.record import EVENTS_MAX, NewEvent, Result, record_usage
 from app.store.connection import TRY_AGAIN
 from app.store.tenancy import TenantDatabase
-from app.web.door import BadRequest, Door, TooSlow
+from app.web.door import BadRequest, Door, SpentAll, TooSlow
 from app.web.event import BadEvent, Read
 from app.web.piece import PIECE_BYTES_MAX, Cutter
 from app.web.tally import Tally
@@ -92,8 +92,12 @@ class Intake:
     cutter: Cutter
     read: Read
     tally: Tally
+    seconds: float
+    """How long a chunk waits for points."""
     _chunk: Chunk = field(default_factory=Chunk)
     _storing: asyncio.Task[None] | None = None
+    _left: asyncio.Event = field(default_factory=asyncio.Event)
+    _has_paid: bool = False
     _index: int = 0
     _index_before: int = 0
 
@@ -120,6 +124,7 @@ class Intake:
 
     async def leave(self) -> None:
         """Wait for what is being stored, so that it is counted; nothing is begun any more."""
+        self._left.set()
         with contextlib.suppress(Exception):
             await self._stored()
 
@@ -148,10 +153,26 @@ class Intake:
             await storing
 
     async def _record(self, chunk: Chunk) -> None:
+        await self._pay(len(chunk.events))
         async with self.turn.taken():
             results = await self._recorded(chunk.events)
         for index, event, result in zip(chunk.indexes, chunk.events, results, strict=True):
             self.tally.add(index, event.event_id, result)
+
+    async def _pay(self, events: int) -> None:
+        """Pay for a chunk. Raises SpentAll where the points would come too late.
+
+        The first chunk waits for none: nothing is stored yet, and who sent it may come again. Later ones wait a while,
+        so that a long body is paced by what its organization may spend, and not cut off.
+        """
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + (self.seconds if self._has_paid else 0)
+        while (wait := await self.door.pay_for_usage(self.db.organization_id, events)) is not None:
+            if self._left.is_set() or clock() + wait > deadline:
+                raise SpentAll(wait)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._left.wait(), wait)
+        self._has_paid = True
 
     async def _recorded(self, events: list[NewEvent]) -> list[Result]:
         for attempt in range(1, ATTEMPTS_MAX + 1):

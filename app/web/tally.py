@@ -49,6 +49,11 @@ class Tally:
         self._told.append((index, told))
         self._bytes[result.verdict] += len(told)
 
+    @property
+    def counts(self) -> Mapping[UsageVerdict, int]:
+        """How many events came to each verdict so far."""
+        return self._counts
+
     def answer(self, beside: Mapping[str, Any] | None = None) -> bytes:
         """The counts, what is told, and how much is not, as JSON: with `beside` before them, where something failed."""
         content = {

@@ -15,9 +15,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from app.api.observer import OK, Seen
 from app.api.tenancy import Principal, Tenant
 from app.domain.role import Role
+from app.exposition import exposed
 from app.jobs.running import Patience, Runner
 from app.main import application
-from app.metrics import ORGANIZATIONS_KNOWN_MAX, JobMetrics, RequestMetrics, exposed, queue_sample
+from app.metrics import ORGANIZATIONS_KNOWN_MAX, JobMetrics, OrganizationMetrics, RequestMetrics, queue_sample
 from app.settings import MetricsSettings, Settings
 from app.store.query import new_id
 from app.store.queue.depth import KindDepth
@@ -25,6 +26,7 @@ from app.store.queue.job import Job, TryAgain
 from app.store.tenancy import Database
 from tests.caller import Caller
 from tests.conftest import MASTER_KEY
+from tests.operations.steps import meter
 from tests.ports import free_port
 
 Figures = dict[tuple[str, tuple[tuple[str, str], ...]], float]
@@ -87,6 +89,30 @@ async def test_requests_are_counted_by_field_and_outcome(watched: tuple[httpx.As
     assert "plugh" not in str(found)
 
 
+async def test_bodies_of_usage_are_counted_beside_them(watched: tuple[httpx.AsyncClient, int], owner: Caller) -> None:
+    """By what came of them, also where they ended early; their events by verdict; their organization as any other."""
+    http, port = watched
+    await meter(owner)
+    before = figures_at(port)
+    known = b'{"eventId": "e", "meter": "calls"}\n'
+    headers = {"authorization": f"Bearer {owner.api_key}", "content-type": "application/x-ndjson"}
+    await http.post("/usage", content=known * 3 + b'{"eventId": "f", "meter": "plugh"}\nxyzzy', headers=headers)
+    await http.post("/usage", content=known, headers={"content-type": "application/x-ndjson"})
+    await http.post("/usage", content=b"[", headers={**headers, "content-type": "application/cloudevents-batch+json"})
+    found = figures_at(port)
+
+    def grown(name: str, **labels: str) -> float:
+        return figure(found, name, **labels) - figure(before, name, **labels)
+
+    for code in ("OK", "UNAUTHENTICATED", "BAD_USER_INPUT"):
+        assert grown("tallygate_usage_requests_total", code=code) == 1
+    for verdict, count in (("ACCEPTED", 1), ("DUPLICATE", 2), ("UNMATCHED", 1), ("REJECTED", 1)):
+        assert grown("tallygate_usage_events_total", verdict=verdict) == count
+    assert grown("tallygate_usage_request_seconds_count") == 3
+    assert grown("tallygate_organization_requests_total", organization=owner.organization_id) == 2
+    assert "plugh" not in str(found)
+
+
 def seen_of(organization: Tenant) -> Seen:
     return Seen(tenant=organization)
 
@@ -99,7 +125,7 @@ def somebody() -> Tenant:
 def test_organizations_are_bounded_in_number() -> None:
     """The busiest by name, all others together, however many there are; nothing is lost of the sum."""
     registry = CollectorRegistry()
-    metrics = RequestMetrics(registry)
+    metrics = RequestMetrics(registry, OrganizationMetrics(registry))
     busy = [somebody(), somebody()]
     for _ in range(3):
         for organization in busy:
@@ -161,7 +187,8 @@ from app.serving import application
 from app.settings import Settings
 made = application(Settings(database_url="postgresql://nobody@localhost/nothing"))
 assert made.middleware_stack is None
-print(sorted(name for name in ("prometheus_client", "app.metrics", "app.tracing") if name in sys.modules))
+unwanted = {"prometheus_client", "app.metrics", "app.exposition", "app.tracing"}
+print(sorted(unwanted & sys.modules.keys()))
 """
 
 

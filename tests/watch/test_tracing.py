@@ -22,6 +22,7 @@ from app.store.tenancy import Database
 from app.tracing import TENANT, Traces, statement_name
 from app.watch import Watch
 from tests.caller import Caller
+from tests.operations.steps import meter
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 
@@ -90,6 +91,33 @@ async def test_a_span_holds_nothing_of_anybodys(traced: Traced, owner: Caller) -
     for secret in ("Zyzzyva", "z@example.com", "customerCreate(", owner.api_key, "plugh", "$1"):
         assert secret not in told
     assert request.name == "mutation customerCreate"
+
+
+async def test_a_body_of_usage_is_a_span(traced: Traced, owner: Caller) -> None:
+    """Under the caller's own, with how many events came to which verdict; what stores them is below it."""
+    await meter(owner)
+    traced.spans.clear()
+    headers = {"authorization": f"Bearer {owner.api_key}", "content-type": "application/x-ndjson"}
+    headers["traceparent"] = f"00-{TRACE}-{PARENT}-01"
+    await traced.http.post("/usage", content=b'{"eventId": "zyzzyva", "meter": "calls"}\nplugh', headers=headers)
+    spans = traced.spans.get_finished_spans()
+    (request,) = [span for span in spans if span.kind is SpanKind.SERVER]
+    assert (request.name, request.parent and f"{request.parent.span_id:016x}") == ("usage", PARENT)
+    attributes = dict(request.attributes or {})
+    assert attributes.pop("tallygate.request_id")
+    assert attributes == {
+        TENANT: owner.organization_id,
+        "tallygate.code": "OK",
+        "tallygate.events.accepted": 1,
+        "tallygate.events.duplicate": 0,
+        "tallygate.events.unmatched": 0,
+        "tallygate.events.rejected": 1,
+    }
+    statements = [span for span in spans if span.kind is SpanKind.CLIENT]
+    assert {span.parent and span.parent.span_id for span in statements} == {request.context.span_id}
+    (commit,) = [span for span in statements if span.name == "commit"]
+    assert (commit.attributes or {})[TENANT] == owner.organization_id
+    assert "zyzzyva" not in "".join(span.to_json() for span in spans)
 
 
 async def test_an_error_is_one_in_the_trace(traced: Traced, owner: Caller) -> None:
