@@ -46,29 +46,28 @@ _ELSEWHERE: Final = Query(
 _COUNTED: Final = Query(
     f"""
     with billed as (
-      select i.subscription_id, (u.span ->> 0)::timestamptz as start, (u.span ->> 1)::timestamptz as "end"
+      select i.subscription_id, range_agg(tstzrange((u.span ->> 0)::timestamptz, (u.span ->> 1)::timestamptz)) as spans
       from invoices i cross join lateral jsonb_array_elements(i.covers -> 'usage') as u (span)
       where i.organization_id = :organization_id and i.status in ('FINALIZED', 'PAID')
         and i.period_end >= :start and (u.span ->> 0)::timestamptz < :end and (u.span ->> 1)::timestamptz > :start
+      group by 1
     ), late as (
-      select subscription_id, first_at, last_at, recorded_at from late_usage
+      select subscription_id, recorded_at, range_agg(tstzrange(first_at, last_at, '[]')) as spans from late_usage
       where organization_id = :organization_id and first_at < :end and last_at >= :start
+      group by 1, 2
+    ), ever_late as (
+      select subscription_id, range_agg(spans) as spans from late group by 1
     ), hours as (
-      select h.id, h.customer_id, h.subscription_id, h.meter_id, h.hour, h.events,
+      select h.customer_id, h.subscription_id, h.meter_id, h.hour, h.hour + interval '1 hour' as hour_end, h.events,
              case
-               when h.subscription_id is null or exists (
-                 select from late l where l.subscription_id = h.subscription_id
-                   and l.first_at < h.hour + interval '1 hour' and l.last_at >= h.hour) then 'mixed'
-               when b.covered then 'billed'
-               when b.covered is null then 'pending'
-               else 'mixed'
+               when h.subscription_id is null or l.spans && tstzrange(h.hour, h.hour + interval '1 hour') then 'mixed'
+               when b.spans @> tstzrange(h.hour, h.hour + interval '1 hour') then 'billed'
+               when b.spans && tstzrange(h.hour, h.hour + interval '1 hour') then 'mixed'
+               else 'pending'
              end as place
       from usage_hours h
-      left join lateral (
-        select bool_or(b.start <= h.hour and b."end" >= h.hour + interval '1 hour') as covered
-        from billed b
-        where b.subscription_id = h.subscription_id and b.start < h.hour + interval '1 hour' and b."end" > h.hour
-      ) b on true
+      left join billed b on b.subscription_id = h.subscription_id
+      left join ever_late l on l.subscription_id = h.subscription_id
       where h.organization_id = :organization_id and h.hour >= :first_hour and h.hour < :last_hour and h.events > 0
     ), one_by_one as (
       select e.id, e.occurred_at, coalesce(e.matched_at, e.recorded_at) as counted_at,
@@ -77,7 +76,7 @@ _COUNTED: Final = Query(
         select e.* from hours h
         join usage_events e on e.organization_id = :organization_id and e.customer_id = h.customer_id
           and e.subscription_id is not distinct from h.subscription_id and e.meter_id = h.meter_id
-          and e.occurred_at >= h.hour and e.occurred_at < h.hour + interval '1 hour'
+          and e.occurred_at >= h.hour and e.occurred_at < h.hour_end
         where h.place = 'mixed'
         union all
         select e.* from unnest(:edge_starts ::timestamptz[], :edge_ends ::timestamptz[]) as edge (start, "end")
@@ -86,14 +85,10 @@ _COUNTED: Final = Query(
       ) e {CORRECTED}
       where {COUNTS}
     ), placed as (
-      select exists (
-               select from billed b where b.subscription_id = e.subscription_id
-                 and b.start <= e.occurred_at and e.occurred_at < b."end")
-             and not exists (
-               select from late l where l.subscription_id = e.subscription_id
-                 and l.first_at <= e.occurred_at and e.occurred_at <= l.last_at and l.recorded_at = e.counted_at)
-             as is_billed
+      select coalesce(b.spans @> e.occurred_at, false) and not coalesce(l.spans @> e.occurred_at, false) as is_billed
       from one_by_one e
+      left join billed b on b.subscription_id = e.subscription_id
+      left join late l on l.subscription_id = e.subscription_id and l.recorded_at = e.counted_at
     )
     select (select coalesce(sum(events), 0) from hours where place = 'billed')
              + (select count(*) from placed where is_billed),
@@ -101,6 +96,10 @@ _COUNTED: Final = Query(
              + (select count(*) from placed where not is_billed)
     """  # noqa: S608 - made of constants
 )
+"""All that a subscription's invoices bill is one multirange, so that each hour and each event is looked at once.
+
+Why an hour's end is a column: see THESE_HOURS in `usage_hour.py`.
+"""
 
 
 class Conservation(NamedTuple):

@@ -5,6 +5,7 @@ from typing import Final
 
 from app.store.query import Query
 from app.store.tenancy import WriteTransaction
+from app.store.usage_hour import THESE_HOURS
 
 _SEAL: Final = Query(
     """
@@ -38,17 +39,17 @@ _SEAL: Final = Query(
 """Hours that lie wholly in what an invoice bills, where nothing waits for a billing run, and nothing was corrected."""
 
 _PURGE: Final = Query(
-    """
-    with gone as (
-      delete from usage_events e using usage_hours h
-      where e.organization_id = :organization_id and h.organization_id = :organization_id and h.id = any(:ids ::uuid[])
+    f"""
+    {THESE_HOURS}, gone as (
+      delete from usage_events e using these h
+      where e.organization_id = :organization_id
         and e.subscription_id = h.subscription_id and e.meter_id = h.meter_id and e.customer_id = h.customer_id
-        and e.occurred_at >= h.hour and e.occurred_at < h.hour + interval '1 hour'
+        and e.occurred_at >= h.hour and e.occurred_at < h.hour_end
       returning e.source, e.event_id
     )
     delete from usage_identities i using gone
     where i.organization_id = :organization_id and i.source = gone.source and i.event_id = gone.event_id
-    """
+    """  # noqa: S608 - made of constants
 )
 
 

@@ -55,6 +55,15 @@ TABLE: list[tuple[str, dict[str, Any], int]] = [
     ("mutation($i: UsageRecordInput!) { usageRecord(input: $i) { accepted } }", {"i": {"events": [{}] * 1000}},    110),
     ("mutation($i: UsageRecordInput!) { usageRecord(input: $i) { accepted } }",              {"i": None},           11),
     ("mutation { billingRun(input: {}) { invoicesGenerated } }",                             {},                   100),
+    # What is dearer than it looks.
+    ("query($p: PeriodInput!) { usageConservation(period: $p) { holds } }",                  {},                   100),
+    ('{ entitlement(feature: "x") { allowed plan { id } } }',                                {},                     6),
+    ("{ entitlements { allowed plan { id } } }",                                             {},                    15),
+    ("{ subscriptions(first: 2) { nodes { pendingAdjustments { total { formatted } } } } }", {},                    43),
+    ("mutation($i: UsageReserveInput!) { usageReserve(input: $i) { entitlement { used } } }", {},                   25),
+    ("mutation($i: UsageSettleInput!) { usageSettle(input: $i) { reservation { id } } }",    {},                    21),
+    ("mutation($i: UsageReleaseInput!) { usageRelease(input: $i) { reservation { id } } }",  {},                    11),
+    ("mutation($i: UsageCorrectInput!) { usageCorrect(input: $i) { event { id } } }",        {},                    31),
     ("{ __schema { types { name } } }",                                                      {},                   100),
 ]
 # fmt: on
