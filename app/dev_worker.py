@@ -1,7 +1,7 @@
 """The worker of `tallygate dev`: a process beside the one that serves, started after it and stopped with it."""
 
 import os
-import subprocess
+import subprocess  # nosec B404 - runs our own programs alone, without a shell
 import sys
 import threading
 from collections.abc import Generator, Mapping

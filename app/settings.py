@@ -271,7 +271,7 @@ class WorkerSettings(ProcessSettings):
         default=2.0, description="How long a job waits after its first failure; twice as long after each further one."
     )
     usage_retention_days: Annotated[int, Field(ge=71, le=36_500)] = Field(
-        default=400, description="How long events are kept once they are billed; what they came to stays for good."
+        default=400, description="How long events are kept once they are billed, and reservations once they ended."
     )
     job_retry_seconds_max: Annotated[float, Field(gt=0, le=86_400)] = Field(
         default=600.0, description="How long it waits at most."

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import typer
 
-from app.cli.organizations import wanted_organizations
+from app.cli.organizations import Every, wanted_organizations
 from app.cli.terminal import console, fail, settings_of_environment, with_sentences
 
 if TYPE_CHECKING:
@@ -52,7 +52,8 @@ def run_(
             settings = settings_of_environment(WorkerSettings)
             configure_logs(settings.log_format)
             async with worker_database(settings) as database:
-                return await _bill(database, await wanted_organizations(database, organization, live=True), instant)
+                wanted = await wanted_organizations(database, organization, Every.ACTIVE_LIVE)
+                return await _bill(database, wanted, instant)
 
         _tell(asyncio.run(bill()))
 

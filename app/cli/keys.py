@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from app.store.tenancy import TenantDatabase
 
-PAGE = 500
-
 keys = typer.Typer(name="keys", help="Look after the keys of sensitive values.", no_args_is_help=True)
 
 
@@ -88,7 +86,7 @@ async def _shred(organization: str) -> int:
 
 
 async def _databases(organization: str | None, verb: str) -> "AsyncIterator[tuple[UUID, TenantDatabase]]":
-    from app.cli.organizations import wanted_organizations  # noqa: PLC0415
+    from app.cli.organizations import Every, wanted_organizations  # noqa: PLC0415
     from app.settings import KeySettings  # noqa: PLC0415
     from app.store.tenant import Actor  # noqa: PLC0415
     from app.store.vault.vault import Vault  # noqa: PLC0415
@@ -97,13 +95,5 @@ async def _databases(organization: str | None, verb: str) -> "AsyncIterator[tupl
     settings = settings_of_environment(KeySettings)
     async with worker_database(settings, vault=Vault(settings.master_keys)) as database:
         actor = Actor("SYSTEM", f"tallygate keys {verb}", f"keys.{verb}")
-        if organization is not None:
-            wanted = await wanted_organizations(database, organization, live=False)
-            for id_ in wanted:
-                yield id_, database.tenants.tenant(id_, actor)
-            return
-        last = None
-        while page := await database.system.all_organizations(last, PAGE):
-            for id_ in page:
-                yield id_, database.tenants.tenant(id_, actor)
-            last = page[-1]
+        for id_ in await wanted_organizations(database, organization, Every.EVER):
+            yield id_, database.tenants.tenant(id_, actor)

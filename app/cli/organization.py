@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 from rich.markup import escape
 
-from app.cli.organizations import wanted_organizations
+from app.cli.organizations import named_organization
 from app.cli.terminal import console, fail, settings_of_environment, with_sentences
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def export(
         from app.store.migration import head_revision  # noqa: PLC0415
         from app.store.tenant import Actor  # noqa: PLC0415
 
-        (id_,) = await wanted_organizations(database, organization, live=False)
+        id_ = await named_organization(database, organization)
         actor = Actor("SYSTEM", "tallygate organization export", "organization.export")
         try:
             with new_archive(output) as archive:
@@ -96,7 +96,7 @@ def erase_customer(
         from app.operations.customer.erase import erase_customer as erase  # noqa: PLC0415
         from app.store.tenant import Actor  # noqa: PLC0415
 
-        (id_,) = await wanted_organizations(database, organization, live=False)
+        id_ = await named_organization(database, organization)
         actor = Actor("SYSTEM", "tallygate organization erase-customer", "customer.erase")
         await erase(database.tenants.tenant(id_, actor), uuid_of(CUSTOMER, customer))
         console.print(f"{escape(customer)} is erased.", highlight=False)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from app.cli.organizations import wanted_organizations
+from app.cli.organizations import named_organization
 from app.cli.terminal import console, print_out, settings_of_environment, with_sentences
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ async def _inside(
     from app.worker import worker_database  # noqa: PLC0415
 
     async with worker_database(settings) as database:
-        (id_,) = await wanted_organizations(database, organization, live=False)
+        id_ = await named_organization(database, organization)
         actor = Actor("SYSTEM", f"tallygate organization {verb}", f"organization.{verb}")
         return await do(database.tenants.tenant(id_, actor))
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli.organizations import wanted_organizations
+from app.cli.organizations import Every, wanted_organizations
 from app.cli.terminal import fail, settings_of_environment, with_sentences
 
 usage = typer.Typer(name="usage", help="Look after what usage comes to.", no_args_is_help=True)
@@ -41,7 +41,7 @@ async def _rebuild(organization: str | None) -> bool:
 
     same = True
     async with worker_database(settings_of_environment(WorkerSettings)) as database:
-        for organization_id in await wanted_organizations(database, organization, live=False):
+        for organization_id in await wanted_organizations(database, organization, Every.ACTIVE):
             tenant = database.tenants.tenant(
                 organization_id, Actor("SYSTEM", "tallygate usage rebuild", "usage.rebuild")
             )

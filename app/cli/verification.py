@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.cli.organizations import wanted_organizations
+from app.cli.organizations import Every, wanted_organizations
 from app.cli.terminal import fail, settings_of_environment, with_sentences
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from app.store.tenancy import TenantDatabase
 
 Organization = Annotated[str | None, typer.Option(help="The organization to verify: org_...")]
-All = Annotated[bool, typer.Option("--all", help="Verify every active organization.")]
+All = Annotated[bool, typer.Option("--all", help="Verify every organization, suspended and archived ones too.")]
 
 
 def verify_chains(
@@ -46,7 +46,7 @@ async def _verify(
 
     intact = True
     async with worker_database(settings_of_environment(WorkerSettings)) as database:
-        for organization_id in await wanted_organizations(database, organization, live=False):
+        for organization_id in await wanted_organizations(database, organization, Every.EVER):
             actor = Actor("SYSTEM", f"tallygate {what} verify", f"{what}.verify")
             found = await verify(database.tenants.tenant(organization_id, actor))
             intact = intact and found.intact

@@ -53,7 +53,7 @@ async def lock_api_key(tx: WriteTransaction, id_: UUID) -> ApiKey:
 async def insert_api_key(tx: WriteTransaction, **values: Any) -> None:
     """Store a key: the HMAC of its secret, never the secret."""
     new = {"last_used_at": None, "revoked_at": None, "trusted_documents_only": False}
-    former = {"former_prefix": None, "former_secret_hash": None, "former_until": None}
+    former = {"former_prefix": None, "former_secret_hash": None, "former_until": None}  # nosec B105 - there is none yet
     await tx.execute(_INSERT, **(new | former | values))
 
 

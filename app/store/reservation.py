@@ -140,12 +140,14 @@ async def lock_counters(tx: WriteTransaction, wanted: Sequence[Counted]) -> list
         "plan_ids": [each.grant.plan.id for each in wanted],
         "starts": [each.grant.period.start for each in wanted],
     }
-    found = [record[0] for record in await tx.fetch(_FIND_COUNTERS, **keys)]
-    if len(found) < len(wanted):
-        await tx.execute(_INSERT_COUNTERS, ids=[new_id() for _ in wanted], **keys)
+    while True:
         found = [record[0] for record in await tx.fetch(_FIND_COUNTERS, **keys)]
-    await tx.fetch(_LOCK_COUNTERS, ids=found)
-    return found
+        if len(found) < len(wanted):
+            await tx.execute(_INSERT_COUNTERS, ids=[new_id() for _ in wanted], **keys)
+            found = [record[0] for record in await tx.fetch(_FIND_COUNTERS, **keys)]
+        if len(await tx.fetch(_LOCK_COUNTERS, ids=found)) == len(set(found)):
+            return found
+        # One was purged since it was found: it is made anew.
 
 
 async def take(
@@ -184,6 +186,8 @@ async def lock_reservation(tx: WriteTransaction, reservation_id: UUID) -> tuple[
     counter: Any = await tx.fetch_row(_LOCK_COUNTERS, ids=[found.counter_id])
     # Only now is it known how it is: whoever held the counter may have ended it.
     row: Any = await tx.fetch_row(_STORED, id=reservation_id)
+    if counter is None or row is None:
+        raise NotFound("No reservation has this id.", "reservationId")
     return _domain(row), Counter(*counter)
 
 

@@ -1,4 +1,7 @@
-"""Which events may go: those of old hours that are billed as a whole. What such an hour came to stays for good."""
+"""What may go: events of old hours that are billed as a whole, holds that ended long ago, counters that nobody needs.
+
+What an hour's events came to stays for good.
+"""
 
 from datetime import datetime
 from typing import Final
@@ -53,6 +56,30 @@ _PURGE: Final = Query(
 )
 
 
+_PURGE_HOLDS: Final = Query(
+    """
+    delete from reservations where organization_id = :organization_id and id in (
+      select id from reservations where organization_id = :organization_id and status <> 'HELD' and ended_at < :before
+      order by ended_at limit :most
+    )
+    """
+)
+
+_PURGE_COUNTERS: Final = Query(
+    """
+    delete from quota_counters where organization_id = :organization_id and id in (
+      select c.id from quota_counters c
+      where c.organization_id = :organization_id and c.period_start < :before and c.reserved = 0
+        and not exists (
+          select from reservations r where r.organization_id = :organization_id and r.counter_id = c.id)
+      order by c.id limit :most
+      for update skip locked
+    )
+    """
+)
+"""One that somebody is at stays; one that somebody waits for goes, and they make it anew."""
+
+
 async def purge_hours(tx: WriteTransaction, before: datetime, most: int) -> int:
     """Seal up to so many hours that ended before an instant and delete their events, as the worker; how many hours.
 
@@ -62,3 +89,13 @@ async def purge_hours(tx: WriteTransaction, before: datetime, most: int) -> int:
     if sealed:
         await tx.execute(_PURGE, ids=sealed)
     return len(sealed)
+
+
+async def purge_holds(tx: WriteTransaction, before: datetime, most: int) -> int:
+    """Delete up to so many reservations that ended before an instant, as the worker; how many."""
+    return await tx.execute(_PURGE_HOLDS, before=before, most=most)
+
+
+async def purge_counters(tx: WriteTransaction, before: datetime, most: int) -> int:
+    """Delete up to so many counters of periods that began before an instant and have no reservation; how many."""
+    return await tx.execute(_PURGE_COUNTERS, before=before, most=most)

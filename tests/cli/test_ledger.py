@@ -5,7 +5,9 @@ import asyncio
 import asyncpg
 import pytest
 
-from tests.caller import Caller
+from app.api.ids import ORGANIZATION, uuid_of
+from app.store.tables.organization import OrganizationStatus
+from tests.caller import Caller, Founder
 from tests.cli.test_cli import run
 
 TAMPER = "update ledger_transactions set description = 'bork' where organization_id = $1 and sequence = 2"
@@ -35,6 +37,20 @@ async def test_books_are_verified_and_a_broken_link_is_named(
     assert broken.exit_code == 1
     assert f"{owner.organization_id}: BROKEN at " in broken.stdout
     assert "after 1 transactions" in broken.stdout
+
+
+async def test_all_are_verified_whatever_their_status(
+    founder: Founder, administrator: asyncpg.Connection, worker_url: str
+) -> None:
+    """Those that nobody changes any more are the ones in which nobody would see it."""
+    statuses = {(await founder.organization()).organization_id: status for status in OrganizationStatus}
+    for id_, status in statuses.items():
+        await administrator.execute(
+            "update organizations set status = $2 where organization_id = $1", uuid_of(ORGANIZATION, id_), status
+        )
+    for what, told in (("ledger", "intact, 0 transactions"), ("audit", "intact, 1 records")):
+        done = await asyncio.to_thread(run, what, "verify", "--all", DATABASE_URL=worker_url)
+        assert {f"{id_}: {told}" for id_ in statuses} <= set(done.stdout.splitlines())
 
 
 @pytest.mark.parametrize("options", [(), ("--all", "--organization", "org_01h455vb4pex5vsknk084sn02q")])

@@ -101,6 +101,8 @@ GRANTS: dict[tuple[str, str], tuple[str, str]] = {
     (WORKER, "data_keys"):               ("", "master_key_id, wrapped"),
     (WORKER, "idempotency_records"):     ("DELETE", ""),
     (WORKER, "organizations"):           ("", "status, updated_at"),
+    (WORKER, "quota_counters"):          ("DELETE", ""),
+    (WORKER, "reservations"):            ("DELETE", ""),
     (WORKER, "usage_events"):            ("DELETE", ""),
     (WORKER, "usage_identities"):        ("DELETE", ""),
 }

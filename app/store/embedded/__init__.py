@@ -20,7 +20,7 @@ import os
 import shlex
 import shutil
 import stat
-import subprocess
+import subprocess  # nosec B404 - for one of its constants
 import sys
 import tempfile
 from pathlib import Path

@@ -10,7 +10,7 @@ import importlib.util
 import os
 import pwd
 import shutil
-import subprocess
+import subprocess  # nosec B404 - runs our own programs alone, without a shell
 import sys
 import tempfile
 from collections.abc import Sequence

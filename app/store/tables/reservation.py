@@ -52,6 +52,8 @@ class Reservation(SQLModel, table=True):
         sa.CheckConstraint("(status = 'SETTLED') = (settled_quantity is not null)", name="settled_quantity"),
         sa.Index(None, "organization_id", "counter_id", "expires_at", postgresql_where=sa.text("status = 'HELD'")),
         sa.Index(None, "organization_id", "expires_at", postgresql_where=sa.text("status = 'HELD'")),
+        sa.Index(None, "organization_id", "ended_at"),
+        sa.Index(None, "organization_id", "counter_id"),
     )
 
     organization_id: UUID = Field(sa_column=tenant_id())
