@@ -111,15 +111,12 @@ def application(settings: Settings, demo_keys: Sequence[DemoKey] = (), watch: Wa
             await ear.close()
             await pool.close()
 
-    async def graphql(request):  # noqa: ANN001, ANN202
-        return await endpoint(request)
-
     async def usage(request):  # noqa: ANN001, ANN202
         return await usage_endpoint(request)
 
     return Starlette(
         routes=[
-            Route("/graphql", graphql, methods=["GET", "POST"]),
+            Route("/graphql", endpoint, methods=["GET", "POST"]),
             Route("/usage", usage, methods=["POST"]),
             *(graphiql_routes() if settings.graphiql else []),
             *probe_routes(system),

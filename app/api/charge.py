@@ -45,6 +45,8 @@ class Till:
     def __init__(self, budget: int, allowance: Allowance) -> None:
         self._budget = budget
         self._allowance = allowance
+        size, refill = allowance.bucket.size, allowance.bucket.refill
+        self._policy = (b"ratelimit-policy", f'"{POLICY}";q={size};w={-(-size // max(refill, 1))}'.encode())
 
     def asked(self, points: int) -> Charge:
         """A charge of so many points, not paid yet."""
@@ -79,16 +81,15 @@ class Till:
         """The headers of who is charged beside GraphQL; none where there is no limit."""
         if not self._allowance.bucket.refill:
             return {}
-        return self.headers(Charge(0, self._budget, self._allowance.balance(organization_id)))
+        shown = self.headers(Charge(0, self._budget, self._allowance.balance(organization_id)))
+        return {name.decode(): value.decode() for name, value in shown}
 
-    def headers(self, charge: Charge | None) -> dict[str, str]:
+    def headers(self, charge: Charge | None) -> tuple[tuple[bytes, bytes], ...]:
         """RateLimit and RateLimit-Policy (draft-ietf-httpapi-ratelimit-headers); none where there is no limit."""
         if charge is None or charge.balance is None:
-            return {}
-        bucket, balance = self._allowance.bucket, charge.balance
-        retry = {} if charge.retry_after_seconds is None else {"retry-after": str(charge.retry_after_seconds)}
-        return {
-            **retry,
-            "ratelimit-policy": f'"{POLICY}";q={bucket.size};w={-(-bucket.size // bucket.refill)}',
-            "ratelimit": f'"{POLICY}";r={balance.available};t={balance.full_in_seconds}',
-        }
+            return ()
+        balance = charge.balance
+        left = (b"ratelimit", f'"{POLICY}";r={balance.available};t={balance.full_in_seconds}'.encode())
+        if charge.retry_after_seconds is None:
+            return self._policy, left
+        return (b"retry-after", str(charge.retry_after_seconds).encode()), self._policy, left

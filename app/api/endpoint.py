@@ -1,17 +1,15 @@
 """/graphql over HTTP: reads the request, finds its tenant, executes, answers; and GraphiQL for a browser."""
 
-import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
 import orjson
 import structlog
 from graphql import GraphQLError
-from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.types import Receive, Scope, Send
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.types.graphql import OperationType as StrawberryOperationType
 
@@ -21,7 +19,7 @@ from app.api.charge import Till
 from app.api.documents import Documents, PersistedQueryNotFound
 from app.api.errors import ApiError, BadUserInput, ErrorCode, Forbidden, Overloaded, RateLimited
 from app.api.graphiql import CONTENT_SECURITY_POLICY
-from app.api.hangup import Attended, HungUp
+from app.api.exchange import Headers, Received, Reply
 from app.api.ids import ORGANIZATION, type_id
 from app.api.limits import (
     GraphQLRequest,
@@ -34,6 +32,7 @@ from app.api.limits import (
     variables_from_json,
 )
 from app.api.observer import HUNG_UP, OK, REFUSED, Observer, Seen
+from app.api.patience import HungUp, Patience
 from app.api.schema import schema
 from app.api.tenancy import Context, Tenant
 from app.api.turnstile import Turnstile
@@ -44,8 +43,10 @@ from app.store.tenancy import Database
 
 log = structlog.get_logger(__name__)
 
-RESPONSE_JSON: Final = "application/graphql-response+json"
-PLAIN_JSON: Final = "application/json"
+_NEWER: Final = "application/graphql-response+json"
+_OLDER: Final = "application/json"
+RESPONSE_JSON: Final = f"{_NEWER}; charset=utf-8".encode()
+PLAIN_JSON: Final = f"{_OLDER}; charset=utf-8".encode()
 HTML: Final = "text/html"
 
 _SAFE: Final = frozenset({"GET", "HEAD"})
@@ -104,42 +105,44 @@ class GraphQLEndpoint:
         self._database = database
         self._authenticator = authenticator
         self._documents = documents
-        self._page = page
+        self._page = None if page is None else _page(page)
         self._observers = observers
         self._entitlements = entitlements
 
-    async def __call__(self, request: Request) -> Response:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request; whatever happens, as JSON with a code and the request's id."""
-        if request.method in _SAFE and self._page is not None and _wants_page(request):
-            return self._graphiql(self._page)
-        request_id: str = request.state.request_id
+        await (await self._reply(Received(scope, receive))).send(send)
+
+    async def _reply(self, request: Received) -> Reply:
+        if self._page is not None and request.method in _SAFE and _wants_page(request):
+            return self._page
         media_type = _media_type(request.headers.get("accept"))
         started = time.perf_counter()
         seen = Seen()
         try:
-            answer = await self._answer(request, request_id, seen)
+            answer = await self._answer(request, seen)
         except ApiError as error:
             self._tell(seen, error.code, started)
-            return _refusal(error, request_id, media_type)
+            return _refusal(error, request.request_id, media_type)
         except Unavailable as error:
             self._tell(seen, ErrorCode.OVERLOADED, started)
-            return _refusal(Overloaded(errors.code_and_message(error)[1]), request_id, media_type)
+            return _refusal(Overloaded(errors.code_and_message(error)[1]), request.request_id, media_type)
         except HungUp:
             self._tell(seen, HUNG_UP, started)
-            log.info("graphql.hung_up", request_id=request_id)
-            return Response(status_code=_CLIENT_CLOSED)
+            log.info("graphql.hung_up", request_id=request.request_id)
+            return Reply(_CLIENT_CLOSED, b"", ())
         except Exception:
             self._tell(seen, ErrorCode.INTERNAL, started)
             raise
         log.info(
             "graphql.answered",
-            request_id=request_id,
+            request_id=request.request_id,
             milliseconds=round((time.perf_counter() - started) * 1000, 2),
             code=answer.code,
             planning=answer.context.planning,
         )
         self._tell(seen, answer.code, started)
-        return _response(answer, media_type, self._till.headers(answer.context.charge))
+        return _reply(answer, media_type, self._till.headers(answer.context.charge))
 
     def _tell(self, seen: Seen, code: str | None, started: float) -> None:
         """Tell whoever counts or traces requests what became of one."""
@@ -149,44 +152,49 @@ class GraphQLEndpoint:
             for observer in self._observers:
                 observer.answered(seen, told, time.perf_counter() - started)
 
-    async def _answer(self, request: Request, request_id: str, seen: Seen) -> Answer:
-        tenant = seen.tenant = await self._authenticator.tenant(request.headers, request_id)
+    async def _answer(self, request: Received, seen: Seen) -> Answer:
+        tenant = seen.tenant = await self._authenticator.tenant(request.headers, request.request_id)
         for observer in self._observers:
             observer.entered(tenant)
         structlog.contextvars.bind_contextvars(organization_id=type_id(ORGANIZATION, tenant.organization_id))
-        body = None
-        if request.method not in _SAFE:
-            _check_media_type(request)
-            body = await body_of(
-                request,
-                bytes_max=self._settings.usage_body_bytes_max,
-                seconds_max=self._settings.body_seconds_max,
-            )
-        # Only now, so that a slow client takes nobody's place.
-        await self._turnstile.enter(tenant.organization_id)
-        try:
-            given = await self._given(request, body, tenant, request_id)
-            context = seen.context = self._context(request, given, tenant, request_id)
-            async with Attended(request):
+        with Patience(
+            request.receive,
+            body_seconds=self._settings.body_seconds_max,
+            answer_seconds=self._settings.execution_seconds_max,
+        ) as patience:
+            body = None if request.method in _SAFE else await self._body(request)
+            patience.read()
+            # Only now, so that a slow client takes nobody's place.
+            await self._turnstile.enter(tenant.organization_id)
+            try:
+                patience.answered()
+                given = await self._given(request, body, tenant)
+                context = seen.context = self._context(request, given, tenant)
                 answer = await self._execute(given, context, read_only=body is None)
-            if not answer.refused:
-                self._documents.remember(given, tenant)
-        finally:
-            self._turnstile.leave(tenant.organization_id)
+                if not answer.refused:
+                    self._documents.remember(given, tenant)
+            finally:
+                self._turnstile.leave(tenant.organization_id)
         return answer
 
-    async def _given(self, request: Request, body: bytes | None, tenant: Tenant, request_id: str) -> GraphQLRequest:
+    async def _body(self, request: Received) -> bytes:
+        _check_media_type(request.headers.get("content-type", ""))
+        declared = request.headers.get("content-length", "")
+        return await body_of(request.receive, declared, bytes_max=self._settings.usage_body_bytes_max)
+
+    async def _given(self, request: Received, body: bytes | None, tenant: Tenant) -> GraphQLRequest:
         """The request, its document spelled out. Raises BadUserInput, and what `Documents` raises."""
-        given = _from_url(request.query_params) if body is None else request_from_json(body)
+        given = _from_url(request.parameters) if body is None else request_from_json(body)
         if given.document_id or given.document_hash or tenant.principal.trusted_documents_only:
-            given = replace(given, query=await self._documents.text_of(given, tenant, request_id))
+            text = await self._documents.text_of(given, tenant, request.request_id)
+            given = given._replace(query=text)
         if body is not None and len(body) > self._settings.body_bytes_max and "usageRecord" not in given.query:
             raise TooLarge(f"The request is larger than {self._settings.body_bytes_max:,} bytes.")
         return given
 
-    def _context(self, request: Request, given: GraphQLRequest, tenant: Tenant, request_id: str) -> Context:
+    def _context(self, request: Received, given: GraphQLRequest, tenant: Tenant) -> Context:
         return Context(
-            request_id=request_id,
+            request_id=request.request_id,
             database=self._database,
             entitlements=self._entitlements,
             cursor_secret=self._settings.cursor_secret.get_secret_value(),
@@ -201,16 +209,13 @@ class GraphQLEndpoint:
 
     async def _execute(self, given: GraphQLRequest, context: Context, *, read_only: bool) -> Answer:
         try:
-            async with asyncio.timeout(self._settings.execution_seconds_max):
-                result = await schema.execute(
-                    given.query,
-                    variable_values=given.variables,
-                    operation_name=given.operation_name,
-                    context_value=context,
-                    allowed_operation_types=_READS if read_only else _ALL,
-                )
-        except TimeoutError as error:
-            raise Overloaded("The operation took too long: ask for less at a time.") from error
+            result = await schema.execute(
+                given.query,
+                variable_values=given.variables,
+                operation_name=given.operation_name,
+                context_value=context,
+                allowed_operation_types=_READS if read_only else _ALL,
+            )
         except InvalidOperationTypeError as error:
             if error.operation_type is StrawberryOperationType.MUTATION:
                 raise _OnlyPost("Send a mutation by POST.") from error
@@ -219,17 +224,24 @@ class GraphQLEndpoint:
             raise BadUserInput(error.as_http_error_reason()) from error
         return _answer_of(result.data, result.errors, context)
 
-    def _graphiql(self, page: str) -> Response:
-        return HTMLResponse(
-            page, headers={"content-security-policy": CONTENT_SECURITY_POLICY, "cache-control": "no-store"}
-        )
-
 
 class _OnlyPost(BadUserInput):
     """A mutation came by GET."""
 
 
 _STATUS[_OnlyPost] = HTTPStatus.METHOD_NOT_ALLOWED
+
+
+def _page(page: str) -> Reply:
+    return Reply(
+        HTTPStatus.OK,
+        page.encode(),
+        (
+            (b"content-type", b"text/html; charset=utf-8"),
+            (b"content-security-policy", CONTENT_SECURITY_POLICY.encode()),
+            (b"cache-control", b"no-store"),
+        ),
+    )
 
 
 def _answer_of(data: Any, found: list[GraphQLError] | None, context: Context) -> Answer:
@@ -242,51 +254,51 @@ def _answer_of(data: Any, found: list[GraphQLError] | None, context: Context) ->
     return Answer({**content, **charged}, context, refused=refused, code=shown[0]["extensions"]["code"])
 
 
-def _response(answer: Answer, media_type: str, limits: Mapping[str, str]) -> Response:
+def _reply(answer: Answer, media_type: bytes, limits: Headers) -> Reply:
     """GraphQL over HTTP: a refused request is 400 in the newer media type, 200 in the older one."""
     status = HTTPStatus.OK
     if answer.refused:
         by_code = _STATUS_OF_CODE.get(answer.code) if answer.code else None
         status = by_code or (HTTPStatus.BAD_REQUEST if media_type == RESPONSE_JSON else HTTPStatus.OK)
-    headers = {"idempotent-replayed": "true", **limits} if answer.context.replayed else limits
+    headers = (*limits, (b"idempotent-replayed", b"true")) if answer.context.replayed else limits
     return _json(answer.content, status, media_type, headers)
 
 
-def _refusal(error: ApiError, request_id: str, media_type: str) -> Response:
+def _refusal(error: ApiError, request_id: str, media_type: bytes) -> Reply:
     status = _STATUS.get(type(error)) or _STATUS_OF_CODE.get(error.code) or HTTPStatus.BAD_REQUEST
-    headers = {}
+    headers: Headers = ()
     if status is HTTPStatus.UNAUTHORIZED:
-        headers["www-authenticate"] = "Bearer"
+        headers = ((b"www-authenticate", b"Bearer"),)
     if status is HTTPStatus.SERVICE_UNAVAILABLE:
-        headers["retry-after"] = "1"
+        headers = ((b"retry-after", b"1"),)
     if isinstance(error, RateLimited):
-        headers["retry-after"] = str(error.retry_after_seconds)
+        headers = ((b"retry-after", str(error.retry_after_seconds).encode()),)
     if status is HTTPStatus.METHOD_NOT_ALLOWED:
-        headers["allow"] = "POST"
+        headers = ((b"allow", b"POST"),)
     if not isinstance(error, Forbidden):
         log.info("graphql.refused", request_id=request_id, code=error.code)
     return _json({"errors": [errors.bare(error, request_id)]}, status, media_type, headers)
 
 
-def _json(
-    content: dict[str, Any], status: HTTPStatus, media_type: str, headers: Mapping[str, str] | None = None
-) -> Response:
-    return Response(orjson.dumps(content), status, dict(headers or {}), media_type=f"{media_type}; charset=utf-8")
+def _json(content: dict[str, Any], status: HTTPStatus, media_type: bytes, headers: Headers = ()) -> Reply:
+    return Reply(status, orjson.dumps(content), ((b"content-type", media_type), *headers))
 
 
-def _media_type(accept: str | None) -> str:
+def _media_type(accept: str | None) -> bytes:
     """The newer media type where it is asked for, else plain JSON."""
-    return RESPONSE_JSON if accept is not None and RESPONSE_JSON in accept.lower() else PLAIN_JSON
+    return RESPONSE_JSON if accept is not None and _NEWER in accept.lower() else PLAIN_JSON
 
 
-def _wants_page(request: Request) -> bool:
+def _wants_page(request: Received) -> bool:
     accept = request.headers.get("accept", "")
-    return HTML in accept and not {"query", "documentId", "extensions"} & request.query_params.keys()
+    return HTML in accept and not {"query", "documentId", "extensions"} & request.parameters.keys()
 
 
-def _check_media_type(request: Request) -> None:
-    sent = request.headers.get("content-type", "").partition(";")
-    if sent[0].strip().lower() != PLAIN_JSON:
+def _check_media_type(content_type: str) -> None:
+    if content_type == _OLDER:
+        return
+    sent = content_type.partition(";")
+    if sent[0].strip().lower() != _OLDER:
         raise WrongMediaType("Send the body as `Content-Type: application/json`.")
     charset = sent[2].strip().lower().removeprefix("charset=").strip('"')
     if sent[2].strip() and charset not in ("utf-8", "utf8"):
