@@ -26,6 +26,9 @@ CUSTOMERS_MAX: Final = 200_000
 FEATURES_MAX: Final = 20_000
 NEWS_MAX: Final = 50_000
 
+ANSWERS_MAX: Final = 16
+"""Of one customer: how many answers are kept as they were given."""
+
 KEPT: Final = timedelta(minutes=10)
 """A backstop: after that long a thing is read again, whatever was heard."""
 
@@ -40,7 +43,7 @@ Value = TypeVar("Value")
 class _Known:
     """What is known of a customer; `opened_ns` is of the snapshot that it was read in (see `Transaction`)."""
 
-    __slots__ = ("levels", "levels_opened_ns", "levels_until", "terms", "terms_opened_ns", "test_clock")
+    __slots__ = ("answers", "levels", "levels_opened_ns", "levels_until", "terms", "terms_opened_ns", "test_clock")
 
     def __init__(self, terms: Terms, test_clock: datetime | None, opened_ns: int) -> None:
         self.terms = terms
@@ -49,9 +52,29 @@ class _Known:
         self.levels: dict[LevelKey, Level] | None = None
         self.levels_opened_ns = opened_ns
         self.levels_until: datetime | None = None
+        self.answers: dict[tuple[str, Decimal], Entitlement] = {}
+
+    def answer(self, feature: str, quantity: Decimal) -> Entitlement | None:
+        """The answer for a feature of the terms, as long as the levels are known; None where they have none such."""
+        answer = self.answers.get((feature, quantity))
+        if answer is None and self.levels is not None:
+            name = self.terms.name_of(feature)
+            if name is None:
+                return None
+            answer = entitled(self.terms, name, quantity, self.levels)
+            if len(self.answers) >= ANSWERS_MAX:
+                self.answers.clear()
+            self.answers[feature, quantity] = answer
+        return answer
+
+    def forget_levels(self) -> None:
+        """They are not so any more."""
+        self.levels = None
+        self.answers.clear()
 
     def measured(self, levels: dict[LevelKey, Level], opened_ns: int) -> None:
         """Take in how much is used and held."""
+        self.answers.clear()
         self.levels = levels
         self.levels_opened_ns = opened_ns
         self.levels_until = min((each.until for each in levels.values() if each.until is not None), default=None)
@@ -92,7 +115,10 @@ class EntitlementMemory:
         known = self._recalled(organization_id, customer_id)
         if known is None or known.levels is None:
             return None
-        name = known.terms.name_of(feature) or self._recalled_name(organization_id, feature)
+        answer = known.answer(feature, quantity)
+        if answer is not None:
+            return answer
+        name = self._recalled_name(organization_id, feature)
         return None if name is None else entitled(known.terms, name, quantity, known.levels)
 
     async def check(
@@ -175,7 +201,7 @@ class EntitlementMemory:
         ns = time.monotonic_ns()
         heard_ns = self._last_of_all_ns(organization_id, Matter.USAGE)
         if known.levels_opened_ns <= max(heard_ns, ns - _KEPT_NS) or self._is_past(known.levels_until, known, ns):
-            known.levels = None
+            known.forget_levels()
         return known
 
     def _terms_known(self, organization_id: UUID, customer_id: UUID | None) -> _Known | None:
@@ -246,7 +272,7 @@ class EntitlementMemory:
         if news.matter is Matter.TERMS:
             self._customers.pop(key, None)
         elif news.matter is Matter.USAGE and key in self._customers:
-            self._customers[key].levels = None
+            self._customers[key].forget_levels()
 
     def _hearing(self, matter: Matter) -> Callable[[str], None]:
         def hear(payload: str) -> None:

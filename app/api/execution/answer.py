@@ -4,11 +4,11 @@ Where a plan fails, the snapshot stays open, so that graphql-core answers from w
 failed, and broke it: then nothing more can be read in it, and graphql-core opens another.
 """
 
-from typing import Any, Final
+from typing import Any
 
 import strawberry
 from graphql import GraphQLError, OperationType
-from graphql.execution.values import VariableValues, get_variable_values
+from graphql.execution.values import VariableValues
 from strawberry.types import ExecutionResult
 
 from app.api.charge import charge
@@ -20,8 +20,6 @@ from app.api.execution.plan import Plan, plan_of
 from app.api.execution.reader import reason_of
 from app.api.execution.walk import Operation, answer
 from app.api.tenancy import Context, Planning
-
-_NO_VARIABLES: Final = VariableValues({}, {})
 
 
 class PlannedQueries:
@@ -42,7 +40,7 @@ class PlannedQueries:
         operation = None if document is None else document.operations.get(operation_name)
         if document is None or operation is None or operation.node.operation is not OperationType.QUERY:
             return None
-        values = self._variables(operation, variables)
+        values = operation.variables.values(variables or {})
         if values is None:
             return None
         plan = self._plan(document, operation, values, variables or {})
@@ -67,13 +65,6 @@ class PlannedQueries:
                 self._documents.put(self._core, text, document)
         context.document_known = document
         return document
-
-    def _variables(self, operation: KnownOperation, given: dict[str, Any] | None) -> VariableValues | None:
-        """The values of an operation's variables; None where one is wrong: graphql-core says which."""
-        if not operation.node.variable_definitions:
-            return _NO_VARIABLES
-        values = get_variable_values(self._core, operation.node.variable_definitions, given or {}, max_errors=1)
-        return None if isinstance(values, list) else values
 
     def _plan(
         self, document: KnownDocument, operation: KnownOperation, values: VariableValues, given: dict[str, Any]

@@ -28,6 +28,7 @@ from app.api.cost import cost_of
 from app.api.errors import TooComplex
 from app.api.execution.bounds import check_bounds
 from app.api.execution.plan import Plan
+from app.api.execution.values import Variables
 from app.api.formula import Cost
 
 TOKENS_MAX: Final = 2_000
@@ -54,8 +55,15 @@ class Declined(NamedTuple):
 class KnownOperation:
     """An operation of a valid document, and its plans."""
 
-    def __init__(self, node: OperationDefinitionNode, fragments: dict[str, FragmentDefinitionNode], cost: Cost) -> None:
+    def __init__(
+        self,
+        node: OperationDefinitionNode,
+        fragments: dict[str, FragmentDefinitionNode],
+        cost: Cost,
+        variables: Variables,
+    ) -> None:
         self.node = node
+        self.variables = variables
         self.cost = cost
         self.fragments = fragments
         self.plans: OrderedDict[Choice, Plan | Declined] = OrderedDict()
@@ -121,15 +129,15 @@ def unfit(text: str) -> str | None:
 def _operations_of(schema: GraphQLSchema, document: DocumentNode) -> dict[str | None, KnownOperation]:
     fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
     nodes = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
-    found: dict[str | None, KnownOperation] = {
-        node.name.value: KnownOperation(node, fragments, cost_of(schema, fragments, node))
-        for node in nodes
-        if node.name is not None
-    }
-    if len(nodes) == 1:
-        (node,) = nodes
-        only = next(iter(found.values()), None)
-        found[None] = only or KnownOperation(node, fragments, cost_of(schema, fragments, node))
+    found: dict[str | None, KnownOperation] = {}
+    for node in nodes:
+        operation = KnownOperation(
+            node, fragments, cost_of(schema, fragments, node), Variables(schema, node.variable_definitions or ())
+        )
+        if node.name is not None:
+            found[node.name.value] = operation
+        if len(nodes) == 1:
+            found[None] = operation
     return found
 
 

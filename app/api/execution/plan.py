@@ -6,15 +6,11 @@ each is resolved. A plan answers what it knows; what it does not know raises Unp
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from decimal import Decimal
 from enum import Enum, auto
 from operator import attrgetter
-from types import NoneType
 from typing import Any, Final, Protocol, cast
 
 from graphql import (
-    FieldNode,
     GraphQLAbstractType,
     GraphQLField,
     GraphQLLeafType,
@@ -22,21 +18,18 @@ from graphql import (
     GraphQLNonNull,
     GraphQLObjectType,
     GraphQLSchema,
-    Visitor,
     get_nullable_type,
     is_abstract_type,
     is_leaf_type,
-    visit,
 )
 from graphql.execution.collect_fields import FieldDetails, collect_fields
-from graphql.execution.values import get_argument_values
 from strawberry.types.field import StrawberryField
 
 from app.api.execution.attributes import attributes_read
 from app.api.execution.reader import Cell, Constant, Inline, Leaf, Read, Reader, Unplanned, reader, serializer
+from app.api.execution.values import Arguments
 
 _TYPENAME: Final = "__typename"
-_UNCHANGING: Final = (str, int, float, Decimal, datetime, Enum, NoneType)
 
 FIELDS_MAX: Final = 2_000
 """In one plan: fragments that are spread over and over make many fields of a short text."""
@@ -90,10 +83,7 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class FieldPlan:
-    """A field that is more than plain: how it is resolved, and what becomes of its values.
-
-    `arguments` are those that every execution gives it; None where they are to be made anew each time.
-    """
+    """A field that is more than plain: how it is resolved, and what becomes of its values."""
 
     key: str
     definition: GraphQLField
@@ -103,7 +93,7 @@ class FieldPlan:
     shape: Shape
     batch: Batch | None
     read: Callable[[Any], Any] | None
-    arguments: Mapping[str, Any] | None
+    arguments: Arguments
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +184,7 @@ class _Planner:
         if cell is not None:
             return cell
         function = attrgetter(read) if isinstance(read, str) else read
-        arguments = _constant_arguments(definition, details[0].node)
+        arguments = Arguments(definition, details[0].node)
         return FieldPlan(key, definition, strawberry, details, type_, shape, _batch(strawberry), function, arguments)
 
     def _shape(self, type_: Any, details: list[FieldDetails]) -> Shape:
@@ -275,24 +265,6 @@ def _read(definition: GraphQLField, strawberry: StrawberryField) -> Read | None:
     if len(taken) == 1 and resolver.parent_parameter is not None:
         return cast("Any", resolver.wrapped_func)
     return None
-
-
-def _constant_arguments(definition: GraphQLField, node: FieldNode) -> dict[str, Any] | None:
-    """A field's arguments, where no variable is in them and no resolver can change them."""
-    finder = _Variables()
-    for argument in node.arguments or ():
-        visit(argument, finder)
-    if finder.found:
-        return None
-    arguments = get_argument_values(definition, node)
-    return arguments if all(isinstance(value, _UNCHANGING) for value in arguments.values()) else None
-
-
-class _Variables(Visitor):
-    found = False
-
-    def enter_variable(self, *_: object) -> None:
-        self.found = True
 
 
 def _batch(strawberry: StrawberryField) -> Batch | None:

@@ -14,7 +14,7 @@ from typing import Any, cast
 import strawberry
 from graphql import GraphQLResolveInfo, OperationDefinitionNode
 from graphql.execution import default_type_resolver
-from graphql.execution.values import VariableValues, get_argument_values
+from graphql.execution.values import VariableValues
 from graphql.pyutils import Path
 from strawberry.types.arguments import convert_arguments
 
@@ -105,10 +105,7 @@ class _Walk:
         return values
 
     def _arguments(self, field: FieldPlan) -> dict[str, Any]:
-        """The field's arguments, made anew: a resolver may do with them what it likes."""
-        if field.arguments is not None:
-            return {**field.arguments}
-        return get_argument_values(field.definition, field.details[0].node, self._operation.variables)
+        return field.arguments.values(self._operation.variables)
 
     def _info(self, field: FieldPlan) -> GraphQLResolveInfo:
         operation = self._operation
