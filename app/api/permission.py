@@ -36,8 +36,12 @@ class Reads(FieldExtension):
         self, next_: AsyncExtensionResolver, source: Any, info: strawberry.Info, **kwargs: Any
     ) -> Any:
         """Resolve the field, or deny it."""
-        require(info.context, self.scope, kwargs)
+        self.admit(info.context, kwargs)
         return await next_(source, info, **kwargs)
+
+    def admit(self, context: Context, arguments: Mapping[str, Any]) -> None:
+        """All that this does where the field is resolved. Raises Forbidden."""
+        require(context, self.scope, arguments)
 
 
 class Writes(FieldExtension):

@@ -26,6 +26,7 @@ from graphql.execution.collect_fields import FieldDetails, collect_fields
 from strawberry.types.field import StrawberryField
 
 from app.api.execution.attributes import attributes_read
+from app.api.execution.call import Call, Parameters, call_of
 from app.api.execution.reader import Cell, Constant, Inline, Leaf, Read, Reader, Unplanned, reader, serializer
 from app.api.execution.values import Arguments
 
@@ -93,7 +94,9 @@ class FieldPlan:
     shape: Shape
     batch: Batch | None
     read: Callable[[Any], Any] | None
+    call: Call | None
     arguments: Arguments
+    parameters: Parameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,8 +187,19 @@ class _Planner:
         if cell is not None:
             return cell
         function = attrgetter(read) if isinstance(read, str) else read
-        arguments = Arguments(definition, details[0].node)
-        return FieldPlan(key, definition, strawberry, details, type_, shape, _batch(strawberry), function, arguments)
+        return FieldPlan(
+            key=key,
+            definition=definition,
+            strawberry=strawberry,
+            details=details,
+            parent=type_,
+            shape=shape,
+            batch=_batch(strawberry),
+            read=function,
+            call=call_of(strawberry),
+            arguments=Arguments(definition, details[0].node),
+            parameters=Parameters(self._collector.schema, definition, strawberry),
+        )
 
     def _shape(self, type_: Any, details: list[FieldDetails]) -> Shape:
         nullable = not isinstance(type_, GraphQLNonNull)

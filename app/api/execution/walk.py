@@ -16,7 +16,6 @@ from graphql import GraphQLResolveInfo, OperationDefinitionNode
 from graphql.execution import default_type_resolver
 from graphql.execution.values import VariableValues
 from graphql.pyutils import Path
-from strawberry.types.arguments import convert_arguments
 
 from app.api.execution.plan import FieldPlan, Kind, Plan, Selection, Shape
 from app.api.execution.reader import Unplanned
@@ -73,26 +72,20 @@ class _Walk:
         batch = cast("Any", field.batch)
         if not batch.takes_arguments:
             return self._operation.context.loaders.get(batch.loader)
-        schema = self._operation.schema
-        info = schema.config.info_class(_raw_info=self._info(field), _field=field.strawberry)
-        arguments = convert_arguments(
-            self._arguments(field),
-            field.strawberry.arguments,
-            scalar_registry=schema.schema_converter.scalar_registry,
-            config=schema.config,
-            info=info,
-        )
-        for extension in field.strawberry.extensions:
-            arguments = extension.map_arguments(arguments)
-        return batch.loader(info, **arguments)
+        info = self._strawberry_info(field)
+        return batch.loader(info, **self._arguments(field, info))
 
     async def _resolved(self, field: FieldPlan, rows: Sequence[Any]) -> list[Any]:
-        """Resolve through Strawberry's own resolver, with its permissions and extensions."""
+        """Resolve one by one: by the field's own resolver and its guards, or through all that Strawberry puts around it."""
+        if field.call is not None and len(rows) == 1:
+            info = self._strawberry_info(field)
+            return [await field.call.value(rows[0], info, self._arguments(field, info))]
         resolve = field.definition.resolve
         if resolve is None:
             raise Unplanned("a field without a resolver")
         info = self._info(field)
-        values = [resolve(row, info, **self._arguments(field)) for row in rows]
+        variables = self._operation.variables
+        values = [resolve(row, info, **field.arguments.values(variables)) for row in rows]
         places = [place for place, value in enumerate(values) if isawaitable(value)]
         if len(places) == 1:
             values[places[0]] = await values[places[0]]
@@ -104,8 +97,12 @@ class _Walk:
                 values[place] = value
         return values
 
-    def _arguments(self, field: FieldPlan) -> dict[str, Any]:
-        return field.arguments.values(self._operation.variables)
+    def _arguments(self, field: FieldPlan, info: Any) -> dict[str, Any]:
+        """The field's arguments as its resolver takes them."""
+        return field.parameters.of(field.arguments.values(self._operation.variables), info)
+
+    def _strawberry_info(self, field: FieldPlan) -> Any:
+        return self._operation.schema.config.info_class(_raw_info=self._info(field), _field=field.strawberry)
 
     def _info(self, field: FieldPlan) -> GraphQLResolveInfo:
         operation = self._operation

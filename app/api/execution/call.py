@@ -1,0 +1,90 @@
+"""Resolvers that a plan calls as they are: what Strawberry would do around them is found out once.
+
+That is little for most: names of arguments, and a guard that admits the caller or does not.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, cast
+
+import strawberry
+from graphql import GraphQLField, GraphQLSchema, get_nullable_type, is_scalar_type
+from strawberry.extensions import FieldExtension
+from strawberry.types.arguments import StrawberryArgument, convert_arguments
+from strawberry.types.field import StrawberryField
+
+Admit = Callable[[Any, Mapping[str, Any]], None]
+"""Goes on where the context's caller may ask for a field with those arguments. Raises where it may not."""
+
+
+class Parameters:
+    """A field's arguments as its resolver takes them: by their names in Python, converted where that takes anything."""
+
+    def __init__(self, schema: GraphQLSchema, definition: GraphQLField, field: StrawberryField) -> None:
+        self._schema = cast("strawberry.Schema", schema.extensions["strawberry-definition"])
+        name_of = self._schema.config.name_converter.from_argument
+        self._kept: list[tuple[str, str]] = []
+        self._converted: list[StrawberryArgument] = []
+        for argument in field.arguments:
+            name = name_of(argument)
+            if is_scalar_type(get_nullable_type(definition.args[name].type)):
+                self._kept.append((name, argument.python_name))
+            else:
+                self._converted.append(argument)
+        self._maps = [each.map_arguments for each in field.extensions if _maps(each)]
+
+    def of(self, values: Mapping[str, Any], info: Any) -> dict[str, Any]:
+        """What the resolver takes. Raises what a conversion raises."""
+        taken = {name: values[said] for said, name in self._kept if said in values}
+        if self._converted:
+            schema = self._schema
+            registry = schema.schema_converter.scalar_registry
+            taken |= convert_arguments(
+                cast("Any", values), self._converted, scalar_registry=registry, config=schema.config, info=info
+            )
+        for change in self._maps:
+            taken = change(taken)
+        return taken
+
+
+class Call(NamedTuple):
+    """A resolver, and who is admitted to it."""
+
+    function: Callable[..., Any]
+    takes_self: bool
+    info_as: str | None
+    admits: Sequence[Admit]
+
+    async def value(self, row: Any, info: Any, arguments: dict[str, Any]) -> Any:
+        """What the resolver gives. Raises what it raises, and what a guard does."""
+        for admit in self.admits:
+            admit(info.context, arguments)
+        if self.info_as is not None:
+            arguments[self.info_as] = info
+        return await (self.function(row, **arguments) if self.takes_self else self.function(**arguments))
+
+
+def call_of(field: StrawberryField) -> Call | None:
+    """How a field's resolver is called; None where Strawberry is to do it: it knows more of the field than is known here.
+
+    An extension that takes part in resolving must do that by its `admit` alone.
+    """
+    resolver = field.base_resolver
+    if resolver is None or not resolver.is_async or field.permission_classes:
+        return None
+    if resolver.parent_parameter is not None or resolver.root_parameter is not None:
+        return None
+    admits = [getattr(each, "admit", None) for each in field.extensions if each.has_resolver]
+    if not all(admits):
+        return None
+    function = cast("Any", resolver.wrapped_func)
+    information = resolver.info_parameter
+    return Call(
+        function=getattr(function, "__func__", function),
+        takes_self=resolver.self_parameter is not None,
+        info_as=None if information is None else information.name,
+        admits=cast("list[Admit]", admits),
+    )
+
+
+def _maps(extension: FieldExtension) -> bool:
+    return type(extension).map_arguments is not FieldExtension.map_arguments
