@@ -20,7 +20,7 @@ from app.api.documents import Documents, PersistedQueryNotFound
 from app.api.errors import ApiError, BadUserInput, ErrorCode, Forbidden, Overloaded, RateLimited
 from app.api.graphiql import CONTENT_SECURITY_POLICY
 from app.api.exchange import Headers, Received, Reply
-from app.api.ids import ORGANIZATION, type_id
+from app.api.ids import organization_name
 from app.api.limits import (
     GraphQLRequest,
     TooLarge,
@@ -36,6 +36,7 @@ from app.api.patience import HungUp, Patience
 from app.api.schema import schema
 from app.api.tenancy import Context, Tenant
 from app.api.turnstile import Turnstile
+from app.logs import note
 from app.settings import Settings
 from app.store.connection import Unavailable
 from app.store.memory import EntitlementMemory
@@ -156,7 +157,7 @@ class GraphQLEndpoint:
         tenant = seen.tenant = await self._authenticator.tenant(request.headers, request.request_id)
         for observer in self._observers:
             observer.entered(tenant)
-        structlog.contextvars.bind_contextvars(organization_id=type_id(ORGANIZATION, tenant.organization_id))
+        note(organization_id=organization_name(tenant.organization_id))
         with Patience(
             request.receive,
             body_seconds=self._settings.body_seconds_max,

@@ -7,6 +7,7 @@ import orjson
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.logs import begin_notes
 from app.store.query import new_id
 
 log = structlog.get_logger(__name__)
@@ -34,17 +35,17 @@ class RequestIdMiddleware:
             return
         request_id = _request_id(scope)
         scope.setdefault("state", {})["request_id"] = request_id
+        bears_id = (REQUEST_ID, request_id.encode())
         started = False
 
         async def send_with_headers(message: Message) -> None:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                message["headers"] = [*message["headers"], *_HEADERS, (REQUEST_ID, request_id.encode())]
+                message["headers"] = [*message["headers"], *_HEADERS, bears_id]
             await send(message)
 
-        structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(request_id=request_id)
+        begin_notes(request_id=request_id)
         try:
             await self._app(scope, receive, send_with_headers)
         except Exception:
