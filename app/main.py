@@ -34,6 +34,7 @@ from app.store.tenancy import Actor, Database
 from app.store.vault.vault import Vault
 from app.watch import Watch
 from app.web.cors import cors
+from app.web.edge import Edge
 from app.web.middleware import RequestIdMiddleware
 from app.web.probes import probe_routes
 from app.web.refusal import not_served
@@ -114,14 +115,14 @@ def application(settings: Settings, demo_keys: Sequence[DemoKey] = (), watch: Wa
     async def usage(request):  # noqa: ANN001, ANN202
         return await usage_endpoint(request)
 
-    return Starlette(
+    return Edge(
+        {"/graphql": endpoint},
+        [Middleware(watch.around), Middleware(RequestIdMiddleware), *cors(settings.cors_origins)],
         routes=[
-            Route("/graphql", endpoint, methods=["GET", "POST"]),
             Route("/usage", usage, methods=["POST"]),
             *(graphiql_routes() if settings.graphiql else []),
             *probe_routes(system),
         ],
-        middleware=[Middleware(watch.around), Middleware(RequestIdMiddleware), *cors(settings.cors_origins)],
         exception_handlers={HTTPException: not_served},
         lifespan=lifespan,
     )

@@ -9,7 +9,7 @@ import math
 import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from app.api.errors import RateLimited
@@ -37,8 +37,7 @@ class _Account:
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
-@dataclass(frozen=True, slots=True)
-class Balance:
+class Balance(NamedTuple):
     """What is left after spending, and how long the bucket takes to be full again."""
 
     available: int

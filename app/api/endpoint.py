@@ -2,9 +2,8 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 import structlog
@@ -52,6 +51,7 @@ HTML: Final = "text/html"
 
 _SAFE: Final = frozenset({"GET", "HEAD"})
 """The methods that change nothing: a HEAD is a GET whose answer is cut off."""
+_TAKEN: Final = _SAFE | {"POST"}
 
 _STATUS: Final[dict[type[ApiError], HTTPStatus]] = {
     TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -75,8 +75,7 @@ _READS: Final = frozenset({StrawberryOperationType.QUERY})
 _ALL: Final = frozenset({StrawberryOperationType.QUERY, StrawberryOperationType.MUTATION})
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What goes back, before it is bytes. `refused` says that no operation was executed."""
 
     content: dict[str, Any]
@@ -118,6 +117,8 @@ class GraphQLEndpoint:
         if self._page is not None and request.method in _SAFE and _wants_page(request):
             return self._page
         media_type = _media_type(request.headers.get("accept"))
+        if request.method not in _TAKEN:
+            return _refusal(_WrongMethod("This method is not served here."), request.request_id, media_type)
         started = time.perf_counter()
         seen = Seen()
         try:
@@ -230,7 +231,12 @@ class _OnlyPost(BadUserInput):
     """A mutation came by GET."""
 
 
-_STATUS[_OnlyPost] = HTTPStatus.METHOD_NOT_ALLOWED
+class _WrongMethod(BadUserInput):
+    """Nothing is served by this method."""
+
+
+_ALLOWED: Final[Mapping[type[ApiError], bytes]] = {_OnlyPost: b"POST", _WrongMethod: b"GET, HEAD, POST"}
+_STATUS.update(dict.fromkeys(_ALLOWED, HTTPStatus.METHOD_NOT_ALLOWED))
 
 
 def _page(page: str) -> Reply:
@@ -275,7 +281,7 @@ def _refusal(error: ApiError, request_id: str, media_type: bytes) -> Reply:
     if isinstance(error, RateLimited):
         headers = ((b"retry-after", str(error.retry_after_seconds).encode()),)
     if status is HTTPStatus.METHOD_NOT_ALLOWED:
-        headers = ((b"allow", b"POST"),)
+        headers = ((b"allow", _ALLOWED[type(error)]),)
     if not isinstance(error, Forbidden):
         log.info("graphql.refused", request_id=request_id, code=error.code)
     return _json({"errors": [errors.bare(error, request_id)]}, status, media_type, headers)

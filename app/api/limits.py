@@ -139,7 +139,9 @@ def _is_utf_8(content: bytes) -> bool:
 
 def _check_shape(variables: dict[str, Any] | None) -> None:
     """Refuse what is nested too deep, or too long: what coerces it would take long to say that it is too much."""
-    level: list[Any] = [variables] if variables else []
+    if not variables or (len(variables) <= ITEMS_MAX and _NESTING.isdisjoint(map(type, variables.values()))):
+        return
+    level: list[Any] = [variables]
     for _ in range(JSON_DEPTH_MAX):
         if level and max(map(len, level)) > ITEMS_MAX:
             raise BadUserInput(f"A list or an object in `variables` has at most {ITEMS_MAX:,} items.")

@@ -217,7 +217,7 @@ def decimals_of(number: Decimal) -> int:
     Fast even for 1E-999999999, which nobody should write out.
     """
     _, digits, exponent = number.as_tuple()
-    if not isinstance(exponent, int) or not any(digits):
+    if not isinstance(exponent, int) or exponent >= 0 or not any(digits):
         return 0
     trailing_zeros = next(i for i, digit in enumerate(reversed(digits)) if digit)
     return max(0, -exponent - trailing_zeros)

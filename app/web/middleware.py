@@ -6,9 +6,9 @@ from typing import Final
 import orjson
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uuid_utils import uuid7
 
 from app.logs import begin_notes
-from app.store.query import new_id
 
 log = structlog.get_logger(__name__)
 
@@ -56,8 +56,8 @@ class RequestIdMiddleware:
 
 
 def _request_id(scope: Scope) -> str:
-    given = dict(scope["headers"]).get(REQUEST_ID, b"")
-    return given.decode() if _ACCEPTABLE.match(given) else f"req_{new_id().hex}"
+    given = dict(scope["headers"]).get(REQUEST_ID)
+    return given.decode() if given is not None and _ACCEPTABLE.match(given) else f"req_{uuid7().hex}"
 
 
 async def _masked(send: Send, request_id: str) -> None:

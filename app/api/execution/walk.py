@@ -6,10 +6,9 @@ query run again through graphql-core, in the same snapshot, so that every error,
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from inspect import isawaitable
 from itertools import chain
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import strawberry
 from graphql import GraphQLResolveInfo, OperationDefinitionNode
@@ -21,8 +20,7 @@ from app.api.execution.plan import FieldPlan, Kind, Plan, Selection, Shape
 from app.api.execution.reader import Unplanned
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
+class Operation(NamedTuple):
     """An operation as it is to be executed: what resolvers may ask of it."""
 
     schema: strawberry.Schema

@@ -45,8 +45,12 @@ class EntitlementQueries:
         if problem is not None:
             raise BadUserInput(problem)
         customer = optional_uuid_of(CUSTOMER, given(customer_id))
+        context = info.context
+        answer = context.entitlements.recall(context.tenant.organization_id, customer, feature, quantity)
+        if answer is not None:
+            return cast("Entitlement", answer)
         try:
-            answer = await info.context.entitlements.check(info.context.db, customer, feature, quantity)
+            answer = await context.entitlements.check(context.db, customer, feature, quantity)
         except NotFound as error:
             raise BadUserInput(error.message) from error
         return cast("Entitlement", answer)
