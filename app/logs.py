@@ -106,7 +106,7 @@ class _Known:
         return line
 
 
-def _json(_logger: Any, _level: str, line: dict[str, Any]) -> str:
+def _json(_logger: Any, _level: str, line: Any) -> str:
     return orjson.dumps(line, default=str).decode()
 
 

@@ -17,8 +17,8 @@ from app.api.authentication import Authenticator
 from app.api.charge import Till
 from app.api.documents import Documents, PersistedQueryNotFound
 from app.api.errors import ApiError, BadUserInput, ErrorCode, Forbidden, Overloaded, RateLimited
-from app.api.graphiql import CONTENT_SECURITY_POLICY
 from app.api.exchange import Headers, Received, Reply
+from app.api.graphiql import CONTENT_SECURITY_POLICY
 from app.api.ids import organization_name
 from app.api.limits import (
     GraphQLRequest,

@@ -1,6 +1,6 @@
 """How long a request is waited for: for its body, then for its answer, and no longer than its client stays.
 
-Most requests are over before there is anything to look after. They cost one timer, and the others no more than they did.
+Most requests are over before there is anything to look after: those cost one timer.
 """
 
 import asyncio
@@ -34,7 +34,17 @@ class Patience:
     its own. Raises TooSlow, Overloaded, HungUp.
     """
 
-    __slots__ = ("_answer_seconds", "_body_seconds", "_end", "_inside", "_is_late", "_receive", "_stage", "_task", "_timer")
+    __slots__ = (
+        "_answer_seconds",
+        "_body_seconds",
+        "_end",
+        "_inside",
+        "_is_late",
+        "_receive",
+        "_stage",
+        "_task",
+        "_timer",
+    )
 
     def __init__(self, receive: Receive, *, body_seconds: float, answer_seconds: float) -> None:
         self._receive = receive
@@ -80,7 +90,9 @@ class Patience:
         loop = asyncio.get_running_loop()
         match self._stage:
             case _Stage.READING:
-                self._timer = loop.call_later(self._body_seconds, self._stop, TooSlow("The request did not come in time."))
+                self._timer = loop.call_later(
+                    self._body_seconds, self._stop, TooSlow("The request did not come in time.")
+                )
             case _Stage.ANSWERING:
                 too_long = Overloaded("The operation took too long: ask for less at a time.")
                 self._timer = loop.call_later(self._answer_seconds, self._stop, too_long)

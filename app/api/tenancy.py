@@ -72,7 +72,7 @@ class Context:
     operation: OperationDefinitionNode | None = None
     was_refused: bool = False
     document_known: Any = None
-    reading: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    reading: Mapping[str, Columns] = field(default_factory=dict)
     attempted: Act | None = None
     acts: dict[Act, None] = field(default_factory=dict)
     shown_once: set[str] = field(default_factory=set)
@@ -119,7 +119,7 @@ class Context:
         return self.tenant.may("invoice:draft")
 
     def columns(self, type_name: str, *always: str) -> Columns:
-        """The attributes that the document reads of the rows of a type, and those; None where it may be all."""
+        """What the document reads of the rows of a type, and those attributes; None where it may be all."""
         read = self.reading.get(type_name)
         return None if read is None else read.union(always)
 

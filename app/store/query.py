@@ -16,6 +16,8 @@ from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
 from sqlalchemy.util import LRUCache, ReadOnlyProperties
 from sqlmodel import SQLModel
 
+from app.store.spelling import SPELLED, Spelling
+
 Row = TypeVar("Row")
 TableRow = TypeVar("TableRow", bound=SQLModel)
 
@@ -77,8 +79,8 @@ def any_of(name: str, type_: type[sa.types.TypeEngine[Any]] = sa.Uuid) -> Any:
     return sa.any_(sa.bindparam(name, type_=ARRAY(type_)))
 
 
-Columns = frozenset[str] | None
-"""The attributes that are wanted of rows; None is all of them."""
+Columns = frozenset[str] | Spelling | None
+"""The attributes that are wanted of rows; None is all of them. Or rows that are spelled (see `spelling.py`)."""
 
 
 class RowsQuery(Query[TableRow]):
@@ -93,7 +95,7 @@ class RowsQuery(Query[TableRow]):
         self._narrowed: LRUCache[Columns, Query[TableRow]] = LRUCache(NARROWED_MAX)
 
     def of(self, columns: Columns) -> Query[TableRow]:
-        """The same select, of no more than those columns and the organization's."""
+        """The same select, of no more than those columns and the organization's, or of rows that are spelled."""
         if columns is None:
             return self
         query = self._narrowed.get(columns)
@@ -135,18 +137,38 @@ class Relation(Generic[TableRow]):
         self._shapes: LRUCache[Columns, RowShape] = LRUCache(NARROWED_MAX)
 
     def shape(self, columns: Columns) -> RowShape:
-        """Those columns and the organization's; all of them where one is asked for that is none."""
+        """Those columns and the organization's; all of them where one is asked for that is none.
+
+        Rows that cannot be spelled have the columns that their text would be made of.
+        """
         shape = self._shapes.get(columns)
         if shape is None:
-            wanted = set(self.names) if columns is None or not columns <= self.names.keys() else {TENANT, *columns}
-            names = [name for name in self.names if name in wanted]
-            parts = [part for part in self.columns if part.name in wanted]
-            shape = self._shapes[columns] = RowShape(parts, self._maker(names))
+            spelled = self._spelled(columns) if isinstance(columns, Spelling) else None
+            attributes = columns.attributes if isinstance(columns, Spelling) else columns
+            shape = self._shapes[columns] = spelled or self._narrow(attributes)
         return shape
 
-    def _maker(self, names: Iterable[str]) -> Callable[[Iterable[Any]], TableRow]:
+    def _narrow(self, attributes: frozenset[str] | None) -> RowShape:
+        known = attributes is not None and attributes <= self.names.keys()
+        wanted = {TENANT, *attributes} if attributes is not None and known else set(self.names)
+        names = [name for name in self.names if name in wanted]
+        return RowShape([part for part in self.columns if part.name in wanted], self._maker(names))
+
+    def _spelled(self, spelling: Spelling) -> RowShape | None:
+        if not spelling.attributes <= self.names.keys():
+            return None
+        text = spelling.expression({name: self.computed.get(name, self.c[name]) for name in spelling.attributes})
+        if text is None:
+            return None
+        columns, _ = self._narrow(spelling.beside)
+        names = [*(column.name for column in columns), SPELLED]
+        return RowShape([*columns, text.label(SPELLED)], self._maker(names, spells=spelling.attributes))
+
+    def _maker(self, names: Iterable[str], spells: frozenset[str] = frozenset()) -> Callable[[Iterable[Any]], TableRow]:
         """What makes rows of those attributes; each is a `row`, however many attributes it has."""
-        made = type(self.row.__name__, (self.row, namedtuple("Values", list(names))), {"__slots__": ()})
+        made = type(
+            self.row.__name__, (self.row, namedtuple("Values", list(names))), {"__slots__": (), "spells": spells}
+        )
         return cast("Any", partial(tuple.__new__, made))  # as its `_make`, without a call in Python
 
     def select(self, *conditions: sa.ColumnElement[bool]) -> sa.Select[Any]:

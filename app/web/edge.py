@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 
 class Edge(Starlette):
-    """Routes as Starlette does, but for `hot` addresses: those are found by their path, and say themselves what they take.
+    """Routes as Starlette does, but for `hot` addresses: they are found by their path, and say what methods they take.
 
     What stands around all of it is ours alone: there is no second handler of what escapes.
     """

@@ -64,7 +64,7 @@ class Call(NamedTuple):
 
 
 def call_of(field: StrawberryField) -> Call | None:
-    """How a field's resolver is called; None where Strawberry is to do it: it knows more of the field than is known here.
+    """How a field's resolver is called; None where more stands around it than is known here: Strawberry calls it then.
 
     An extension that takes part in resolving must do that by its `admit` alone.
     """

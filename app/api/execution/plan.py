@@ -27,8 +27,22 @@ from strawberry.types.field import StrawberryField
 
 from app.api.execution.attributes import attributes_read
 from app.api.execution.call import Call, Parameters, call_of
-from app.api.execution.reader import Cell, Constant, Inline, Leaf, Read, Reader, Unplanned, reader, serializer
+from app.api.execution.reader import (
+    Cell,
+    Constant,
+    Inline,
+    Leaf,
+    Read,
+    Reader,
+    Unplanned,
+    either,
+    reader,
+    serializer,
+    spelling_of,
+)
 from app.api.execution.values import Arguments
+from app.store.query import Columns
+from app.store.spelling import Spelling
 
 _TYPENAME: Final = "__typename"
 
@@ -111,10 +125,10 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A query's plan. `columns` are the attributes that it reads of the rows of each type; all of those not named."""
+    """A query's plan. `columns` are what it reads of the rows of each type; all of those not named."""
 
     root: Selection
-    columns: Mapping[str, frozenset[str]]
+    columns: Mapping[str, Columns]
     fields: int
 
 
@@ -133,8 +147,8 @@ def plan_of(collector: Collector) -> Plan:
     if deferred:
         raise Unplanned("a fragment that is deferred")
     selection = planner.selection(cast("GraphQLObjectType", root), grouped, is_root=True)
-    columns = {name: read for name, read in planner.columns.items() if read is not None}
-    return Plan(selection, columns, planner.fields)
+    columns: dict[str, Columns] = {name: read for name, read in planner.columns.items() if read is not None}
+    return Plan(selection, columns | planner.spellings(), planner.fields)
 
 
 class _Planner:
@@ -144,6 +158,17 @@ class _Planner:
         self._collector = collector
         self.columns: dict[str, frozenset[str] | None] = {}
         self.fields = 0
+        self._lists = 0
+        self._spellings: dict[str, list[Spelling | None]] = {}
+
+    def spellings(self) -> dict[str, Spelling]:
+        """How rows are spelled, of types that are listed in one place, where nothing else reads them."""
+        found = {}
+        for name, spellings in self._spellings.items():
+            spelling = spellings[0] if len(spellings) == 1 else None
+            if spelling is not None and spelling.attributes == self.columns[name]:
+                found[name] = spelling
+        return found
 
     def selection(
         self, type_: GraphQLObjectType, grouped: dict[str, list[FieldDetails]], *, is_root: bool = False
@@ -168,7 +193,10 @@ class _Planner:
                 cells.append(Constant(key, None))
             else:
                 cells.append(planned)
-        return Selection(type_, cells, reader(cells), fields)
+        spelling = spelling_of(cells) if self._lists and not fields else None
+        self._spellings.setdefault(type_.name, []).append(spelling)
+        read = reader(cells)
+        return Selection(type_, cells, read if spelling is None else either(read), fields)
 
     def _field(
         self, type_: GraphQLObjectType, name: str, key: str, details: list[FieldDetails], *, is_root: bool
@@ -184,6 +212,10 @@ class _Planner:
         cell = None if read is None else _cell(key, definition, strawberry, read, shape)
         if not is_root:
             self._note(type_, strawberry, cell)
+        if isinstance(cell, Inline):
+            # It is read attribute by attribute, as a part of its parent.
+            for inner in shape.selections:
+                self._spellings[inner].append(None)
         if cell is not None:
             return cell
         function = attrgetter(read) if isinstance(read, str) else read
@@ -206,7 +238,10 @@ class _Planner:
         if isinstance(type_, GraphQLNonNull):
             type_ = type_.of_type
         if isinstance(type_, GraphQLList):
-            return Shape(Kind.LIST, nullable, item=self._shape(type_.of_type, details))
+            self._lists += 1
+            item = self._shape(type_.of_type, details)
+            self._lists -= 1
+            return Shape(Kind.LIST, nullable, item=item)
         if is_leaf_type(type_):
             return Shape(Kind.LEAF, nullable, serialize=serializer(type_))
         if is_abstract_type(type_):
@@ -223,6 +258,8 @@ class _Planner:
 
     def _note(self, type_: GraphQLObjectType, strawberry: StrawberryField, cell: Cell | None) -> None:
         """Note what a field reads of its parent, and of rows of other types that it loads by itself."""
+        for name in strawberry.metadata.get("loads", ()):
+            self._spellings.setdefault(name, []).append(None)
         own = (
             _attributes(strawberry) if not isinstance(cell, Inline) or cell.attributes is None else cell.attributes_read
         )

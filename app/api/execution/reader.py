@@ -21,14 +21,16 @@ from graphql import (
     GraphQLString,
     Undefined,
 )
+from orjson import Fragment
 
 from app.api.scalars import shown_decimal
 from app.domain.period import shown
+from app.store.spelling import Form, Known, Member, Object, Spelling, Value
 
 Read = str | Callable[[Any], Any]
 """How a value is had of its parent: an attribute's name, or a function."""
 
-Reader = Callable[[Sequence[Any]], list[dict[str, Any]]]
+Reader = Callable[[Sequence[Any]], list[Any]]
 
 
 class Unplanned(Exception):
@@ -92,6 +94,53 @@ def reader(cells: Sequence[Cell]) -> Reader:
     return text.names["read"]
 
 
+def either(read: Reader) -> Reader:
+    """What gives the objects of rows as they are spelled, where they are; else as `read` does."""
+
+    def read_either(rows: Sequence[Any]) -> list[Any]:
+        if not rows or not getattr(rows[0].__class__, "spells", None):
+            return read(rows)
+        texts = [row.spelled for row in rows]
+        if None in texts:
+            _null()
+        return list(map(Fragment, texts))
+
+    return read_either
+
+
+def spelling_of(cells: Sequence[Cell]) -> Spelling | None:
+    """How PostgreSQL spells rows with these cells; None where there is none, or one that is more than a column."""
+    members = [_member(cell, None) for cell in cells]
+    return None if None in members or not members else Spelling(tuple(cast("list[Member]", members)))
+
+
+def _member(cell: Cell, attributes: Mapping[str, str] | None) -> Member | None:
+    match cell:
+        case Constant(value=None):
+            return None
+        case Constant():
+            return Known(cell.key, f'"{cell.value}"')
+        case Leaf(read=str()):
+            form = _form(cell.type)
+            attribute = str(cell.read) if attributes is None else attributes[str(cell.read)]
+            names = tuple(cell.type.values) if isinstance(cell.type, GraphQLEnumType) else ()
+            return None if form is None else Value(cell.key, attribute, form, cell.nullable, names)
+        case Inline(attributes=Mapping() as embedded) if attributes is None:
+            members = [_member(each, embedded) for each in cell.cells]
+            required = tuple(embedded.values()) if cell.nullable else ()
+            known = tuple(cast("list[Known | Value]", members))
+            return None if None in members else Object(cell.key, known, cell.nullable, required)
+        case _:
+            return None
+
+
+def _form(type_: GraphQLLeafType) -> Form | None:
+    """How PostgreSQL writes what a scalar or an enumeration serializes; None where it cannot."""
+    if isinstance(type_, GraphQLEnumType):
+        return Form.NAME if all(each.value == name for name, each in type_.values.items()) else None
+    return _FORMS.get(cast("Any", type_.coerce_output_value))
+
+
 def serializer(type_: GraphQLLeafType) -> Callable[[Any], Any]:
     """What makes an answer's value of a value; the same as graphql-core's, which refuses a null."""
     coerce = type_.coerce_output_value
@@ -119,6 +168,19 @@ _KEPT: Final = {
     dict: "dict",
 }
 """By how a scalar serializes: the class of the values that it leaves as they are."""
+
+
+_FORMS: Final[Mapping[Any, Form]] = {
+    GraphQLString.coerce_output_value: Form.STRING,
+    GraphQLID.coerce_output_value: Form.STRING,
+    GraphQLInt.coerce_output_value: Form.INTEGER,
+    GraphQLBoolean.coerce_output_value: Form.BOOLEAN,
+    shown_decimal: Form.DECIMAL,
+    shown: Form.INSTANT,
+    int: Form.MINOR_UNITS,
+    str: Form.STRING,
+}
+"""By how a scalar serializes: how PostgreSQL writes the same."""
 
 
 def _null(*_: object) -> NoReturn:

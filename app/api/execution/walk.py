@@ -74,7 +74,7 @@ class _Walk:
         return batch.loader(info, **self._arguments(field, info))
 
     async def _resolved(self, field: FieldPlan, rows: Sequence[Any]) -> list[Any]:
-        """Resolve one by one: by the field's own resolver and its guards, or through all that Strawberry puts around it."""
+        """Resolve one by one: by the field's resolver behind its guards, or with all that Strawberry puts around it."""
         if field.call is not None and len(rows) == 1:
             info = self._strawberry_info(field)
             return [await field.call.value(rows[0], info, self._arguments(field, info))]

@@ -44,7 +44,11 @@ class Damage:
         if draw in (2, 3) and hasattr(value, "_replace"):
             attributes = ATTRIBUTES.get(type(value).__name__, value._fields)
             attribute = attributes[self._draw("attribute", key) % len(attributes)]
-            return value._replace(**{attribute: None}) if attribute in value._fields else value
+            damaged = {attribute} & {*value._fields}
+            if attribute in getattr(value, "spells", ()):
+                # PostgreSQL spells no row with a null where none may be; where one may, graphql-core is asked too.
+                damaged.add("spelled")
+            return value._replace(**dict.fromkeys(damaged))
         return value
 
     def _draw(self, *parts: Any) -> int:

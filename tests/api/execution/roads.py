@@ -11,6 +11,7 @@ import strawberry
 from graphql import GraphQLError
 
 from app.api.tenancy import Context, Planning
+from app.store.spelling import Spelling
 from tests.api.execution.documents import Generated
 
 ADDRESS = re.compile(rb" at 0x[0-9a-f]+")
@@ -27,6 +28,8 @@ class Roads:
     """How documents were answered; most are to be planned, or little would be proved."""
     needless: list[str] = field(default_factory=list)
     """Documents whose plan failed though nothing was wrong: graphql-core answered them without an error."""
+    spelled: list[str] = field(default_factory=list)
+    """Documents of whose answers PostgreSQL spelled rows."""
 
     async def difference(self, *documents: Generated) -> str | None:
         """Where the answers to documents differ, as a sentence with both; None where every byte is the same.
@@ -48,7 +51,7 @@ class Roads:
             if found == expected:
                 return None
         variables = orjson.dumps(document.variables, default=repr).decode()
-        return f"{document.text}\nwith {variables}\nis answered\n{found.decode()}\nfor\n{expected.decode()}"
+        return f"{document.text}\nwith {variables}\nis answered\n{shown(found)}\nfor\n{shown(expected)}"
 
     async def answer(self, document: Generated, *, planner: bool) -> bytes:
         """The answer, with its errors in their order, whole and unmasked, and what is recorded of it."""
@@ -58,6 +61,8 @@ class Roads:
         )
         if planner:
             self.plannings[context.planning] += 1
+            if any(isinstance(columns, Spelling) for columns in context.reading.values()):
+                self.spelled.append(document.text)
             if context.planning is Planning.REPEATED and not result.errors:
                 self.needless.append(document.text)
         content = {
@@ -65,7 +70,12 @@ class Roads:
             "errors": [_whole(error) for error in result.errors or ()],
             "acts": getattr(context, "seen", []),
         }
-        return ADDRESS.sub(b"", orjson.dumps(content, option=orjson.OPT_INDENT_2))
+        return ADDRESS.sub(b"", orjson.dumps(content))
+
+
+def shown(answer: bytes) -> str:
+    """An answer for people: where it is the same but for its bytes, these."""
+    return f"{orjson.dumps(orjson.loads(answer), option=orjson.OPT_INDENT_2).decode()}\n{answer.decode()}"
 
 
 def _whole(error: GraphQLError) -> dict[str, Any]:

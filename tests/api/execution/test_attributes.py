@@ -1,5 +1,6 @@
 """A plan reads the columns that its document asks for."""
 
+import re
 from typing import Any
 
 import pytest
@@ -62,6 +63,6 @@ async def test_a_list_reads_what_is_asked_of_its_rows(
     data = await owner.data(f"{{ invoices(first: 3) {{ {selection} }} }}")
     assert data["invoices"]
     (statement,) = [each for each in statements if " FROM invoices" in " ".join(each.split())]
-    columns = statement.split("FROM")[0]
-    assert all(f"invoices.{name} AS" in columns for name in read), columns
-    assert not any(f"invoices.{name} AS" in columns for name in left), columns
+    columns = set(re.findall(r"invoices\.(\w+)", statement.split("FROM")[0]))
+    assert columns >= set(read)
+    assert columns.isdisjoint(left)

@@ -11,6 +11,7 @@ import pytest
 
 from app.api.execution.document import KnownOperation
 from app.api.execution.plan import _Planner
+from app.api.execution.values import Arguments
 from app.api.execution.walk import _Walk
 from tests.api.execution.brittle import World, brittle
 from tests.api.execution.chance import Chance
@@ -69,13 +70,13 @@ def alias_is_dropped(patch: pytest.MonkeyPatch) -> None:
 
 def variable_is_stale(patch: pytest.MonkeyPatch) -> None:
     """Arguments are those of the first execution of a plan."""
-    arguments = _Walk._arguments
+    values = Arguments.values
     known: dict[int, tuple[Any, Any]] = {}
 
-    def wrong(self: Any, field: Any) -> Any:
-        return known.setdefault(id(field), (field, arguments(self, field)))[1]
+    def wrong(self: Any, variables: Any) -> Any:
+        return dict(known.setdefault(id(self), (self, values(self, variables)))[1])
 
-    patch.setattr(_Walk, "_arguments", wrong)
+    patch.setattr(Arguments, "values", wrong)
 
 
 def condition_is_stale(patch: pytest.MonkeyPatch) -> None:

@@ -33,6 +33,7 @@ pytestmark = pytest.mark.filterwarnings(
 ROLES = [*[Role.OWNER] * 14, Role.SUPPORT, Role.INGEST]
 PLANNINGS: Counter[Planning | None] = Counter()
 DAMAGED: Counter[Planning | None] = Counter()
+SPELLED: set[str] = set()
 
 
 @pytest.fixture(scope="session")
@@ -123,6 +124,7 @@ async def test_a_plan_answers_what_graphql_core_answers(roads: RoadsOf, records:
     role = ROLES[content[-1] % len(ROLES)]
     both = roads(role, PLANNINGS)
     difference = await both.difference(documents.make(), documents.again())
+    SPELLED.update(both.spelled)
     assert difference is None, difference
     assert both.needless == [], "a plan read too little, or knows too little"
 
@@ -132,6 +134,11 @@ def test_most_documents_were_planned() -> None:
     total = sum(PLANNINGS.values())
     assert PLANNINGS[Planning.PLANNED] > 0.5 * total, PLANNINGS
     assert PLANNINGS[Planning.DECLINED] < 0.05 * total, PLANNINGS
+
+
+def test_rows_of_many_were_spelled() -> None:
+    """By PostgreSQL, in lists of which a document asks for nothing but columns."""
+    assert len(SPELLED) > 0.05 * sum(PLANNINGS.values()), len(SPELLED)
 
 
 @pytest.fixture
