@@ -299,13 +299,20 @@ class TestScopes:
         assert scope_of(field) == f"{noun}:{verb}"
         operation = APP_FOLDER / "operations" / noun / f"{verb}.py"
         assert operation.is_file()
-        recorded = {
-            call.args[1].value
-            for call in ast.walk(ast.parse(operation.read_text()))
-            if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "record"
-            if isinstance(call.args[1], ast.Constant)
+        module = ast.parse(operation.read_text())
+        constants = {
+            target.id: each.value
+            for each in module.body
+            if isinstance(each, ast.Assign | ast.AnnAssign)
+            for target in (each.targets if isinstance(each, ast.Assign) else [each.target])
+            if isinstance(target, ast.Name)
         }
-        assert f"{noun}.{verb}" in recorded
+        recorded = {
+            constants.get(call.args[1].id) if isinstance(call.args[1], ast.Name) else call.args[1]
+            for call in ast.walk(module)
+            if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "record"
+        }
+        assert f"{noun}.{verb}" in {each.value for each in recorded if isinstance(each, ast.Constant)}
 
     def test_every_node_names_the_scope_of_its_list(self) -> None:
         """`node` is no way around the scope of the field that shows the same records."""
