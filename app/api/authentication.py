@@ -54,7 +54,8 @@ class Authenticator:
         authorization = headers.get("authorization")
         if authorization is None:
             raise Unauthenticated(f"This needs a credential. {_HINT}")
-        secret = authorization[len(_SCHEME) :].strip() if authorization.lower().startswith(_SCHEME) else ""
+        scheme, given = authorization[: len(_SCHEME)], authorization[len(_SCHEME) :]
+        secret = given.strip() if scheme.lower() == _SCHEME else ""
         named = headers.get("x-organization-id")
         wanted = None if named is None else uuid_of(ORGANIZATION, named)
         prefix = prefix_of(secret)

@@ -31,7 +31,7 @@ from app.api.limits import (
     variables_from_json,
 )
 from app.api.observer import HUNG_UP, OK, REFUSED, Observer, Seen
-from app.api.patience import HungUp, Patience
+from app.api.patience import HungUp, LookOut, Patience
 from app.api.schema import schema
 from app.api.tenancy import Context, Tenant
 from app.api.turnstile import Turnstile
@@ -101,7 +101,10 @@ class GraphQLEndpoint:
         """`page` is GraphiQL's, or None where it is not served."""
         self._till = till
         self._turnstile = Turnstile(settings.operations_max, settings.organization_operations_max)
+        self._look_out = LookOut(body_seconds=settings.body_seconds_max, answer_seconds=settings.execution_seconds_max)
         self._settings = settings
+        self._cursor_secret = settings.cursor_secret.get_secret_value()
+        self._api_key_pepper = settings.api_key_pepper.get_secret_value()
         self._database = database
         self._authenticator = authenticator
         self._documents = documents
@@ -159,11 +162,7 @@ class GraphQLEndpoint:
         for observer in self._observers:
             observer.entered(tenant)
         note(organization_id=organization_name(tenant.organization_id))
-        with Patience(
-            request.receive,
-            body_seconds=self._settings.body_seconds_max,
-            answer_seconds=self._settings.execution_seconds_max,
-        ) as patience:
+        with Patience(request.receive, self._look_out) as patience:
             body = None if request.method in _SAFE else await self._body(request)
             patience.read()
             # Only now, so that a slow client takes nobody's place.
@@ -199,8 +198,8 @@ class GraphQLEndpoint:
             request_id=request.request_id,
             database=self._database,
             entitlements=self._entitlements,
-            cursor_secret=self._settings.cursor_secret.get_secret_value(),
-            api_key_pepper=self._settings.api_key_pepper.get_secret_value(),
+            cursor_secret=self._cursor_secret,
+            api_key_pepper=self._api_key_pepper,
             document=given.query,
             idempotency_header=request.headers.get("idempotency-key"),
             given_tenant=tenant,

@@ -1,6 +1,7 @@
 """How long a request is waited for: for its body, then for its answer, and no longer than its client stays.
 
-Most requests are over before there is anything to look after: those cost one timer.
+Most requests are over before there is anything to look after, and have no timer of their own: those that are still
+there after a while get one.
 """
 
 import asyncio
@@ -13,12 +14,43 @@ from starlette.types import Receive
 from app.api.errors import Overloaded
 from app.api.limits import TooSlow
 
-_GRACE_SECONDS: Final = 0.05
-"""From when on a request is looked after; what it may take counts from then."""
+_ROUND_SECONDS: Final = 0.05
+"""A request that is met in a second round is looked after; what it may take counts from then."""
 
 
 class HungUp(Exception):
     """Nobody waits for the answer."""
+
+
+class LookOut:
+    """Goes its rounds over the requests that are under way, as long as there are any."""
+
+    def __init__(self, *, body_seconds: float, answer_seconds: float) -> None:
+        self.body_seconds = body_seconds
+        self.answer_seconds = answer_seconds
+        self._met: dict[Patience, None] = {}
+        self._new: dict[Patience, None] = {}
+        self._is_walking = False
+
+    def add(self, patience: "Patience") -> None:
+        """A request began."""
+        self._new[patience] = None
+        if not self._is_walking:
+            self._is_walking = True
+            asyncio.get_running_loop().call_later(_ROUND_SECONDS, self._walk)
+
+    def remove(self, patience: "Patience") -> None:
+        """It is over."""
+        if self._new.pop(patience, self) is self:
+            self._met.pop(patience, None)
+
+    def _walk(self) -> None:
+        late, self._met, self._new = self._met, self._new, {}
+        for patience in late:
+            patience.look_after()
+        self._is_walking = bool(self._met)
+        if self._is_walking:
+            asyncio.get_running_loop().call_later(_ROUND_SECONDS, self._walk)
 
 
 class _Stage(Enum):
@@ -34,71 +66,65 @@ class Patience:
     its own. Raises TooSlow, Overloaded, HungUp.
     """
 
-    __slots__ = (
-        "_answer_seconds",
-        "_body_seconds",
-        "_end",
-        "_inside",
-        "_is_late",
-        "_receive",
-        "_stage",
-        "_task",
-        "_timer",
-    )
+    __slots__ = ("_end", "_inside", "_is_late", "_look_out", "_receive", "_stage", "_task", "_timer")
 
-    def __init__(self, receive: Receive, *, body_seconds: float, answer_seconds: float) -> None:
+    def __init__(self, receive: Receive, look_out: LookOut) -> None:
         self._receive = receive
-        self._body_seconds = body_seconds
-        self._answer_seconds = answer_seconds
+        self._look_out = look_out
         self._stage = _Stage.READING
         self._is_late = False
+        self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
         self._end: Exception | None = None
 
     def __enter__(self) -> Self:
         """Begin to wait."""
         self._inside = asyncio.current_task()
-        self._timer = asyncio.get_running_loop().call_later(_GRACE_SECONDS, self._look_after)
+        self._look_out.add(self)
         return self
 
     def read(self) -> None:
         """The body is there."""
         self._stage = _Stage.RESTING
-        if self._is_late:
+        if self._timer is not None:
             self._timer.cancel()
 
     def answered(self) -> None:
         """From now on it is being answered."""
         self._stage = _Stage.ANSWERING
         if self._is_late:
-            self._look_after()
+            self.look_after()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _traceback: TracebackType | None
     ) -> None:
         """Wait no longer."""
-        self._timer.cancel()
+        if not self._is_late:
+            self._look_out.remove(self)
+            return
+        if self._timer is not None:
+            self._timer.cancel()
         if self._task is not None:
             self._task.cancel()
         if self._end is not None and self._inside is not None and self._inside.uncancel() == 0:
             if kind is not None and issubclass(kind, asyncio.CancelledError):
                 raise self._end from error
 
-    def _look_after(self) -> None:
+    def look_after(self) -> None:
         """The request takes its time: have an eye on it, by the stage that it is in."""
         self._is_late = True
-        loop = asyncio.get_running_loop()
         match self._stage:
             case _Stage.READING:
-                self._timer = loop.call_later(
-                    self._body_seconds, self._stop, TooSlow("The request did not come in time.")
-                )
+                self._stop_in(self._look_out.body_seconds, TooSlow("The request did not come in time."))
             case _Stage.ANSWERING:
                 too_long = Overloaded("The operation took too long: ask for less at a time.")
-                self._timer = loop.call_later(self._answer_seconds, self._stop, too_long)
-                self._task = loop.create_task(self._see_it_hang_up())
+                self._stop_in(self._look_out.answer_seconds, too_long)
+                self._task = asyncio.get_running_loop().create_task(self._see_it_hang_up())
             case _Stage.RESTING:
                 pass
+
+    def _stop_in(self, seconds: float, end: Exception) -> None:
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._stop, end)
 
     async def _see_it_hang_up(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
