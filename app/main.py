@@ -116,7 +116,7 @@ def application(settings: Settings, demo_keys: Sequence[DemoKey] = (), watch: Wa
         return await usage_endpoint(request)
 
     return Edge(
-        {"/graphql": endpoint},
+        {"/graphql": endpoint, "/graphql/": endpoint},
         [Middleware(watch.around), Middleware(RequestIdMiddleware), *cors(settings.cors_origins)],
         routes=[
             Route("/usage", usage, methods=["POST"]),

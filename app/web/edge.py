@@ -17,12 +17,12 @@ class Edge(Starlette):
 
     def __init__(self, hot: Mapping[str, ASGIApp], around: Sequence[Middleware], **options: Any) -> None:
         super().__init__(**options)
-        self._hot = hot
+        self.hot = hot
         self._around = around
 
     def build_middleware_stack(self) -> ASGIApp:
         """What is around, the first outermost; then the way that a request goes."""
-        hot, other = self._hot, ExceptionMiddleware(self.router, handlers=self.exception_handlers)
+        hot, other = self.hot, ExceptionMiddleware(self.router, handlers=self.exception_handlers)
 
         async def found(scope: Scope, receive: Receive, send: Send) -> None:
             known = hot.get(scope["path"]) if scope["type"] == "http" else None

@@ -11,22 +11,26 @@ from operator import attrgetter
 from typing import Any, Final, Protocol, cast
 
 from graphql import (
+    FieldNode,
     GraphQLAbstractType,
     GraphQLField,
     GraphQLLeafType,
     GraphQLList,
     GraphQLNonNull,
     GraphQLObjectType,
+    GraphQLOutputType,
     GraphQLSchema,
     get_nullable_type,
     is_abstract_type,
     is_leaf_type,
 )
 from graphql.execution.collect_fields import FieldDetails, collect_fields
+from graphql.pyutils import Path
 from strawberry.types.field import StrawberryField
 
-from app.api.execution.attributes import attributes_read
+from app.api.execution.attributes import attributes_of
 from app.api.execution.call import Call, Parameters, call_of
+from app.api.execution.declared import Batch, batch_of, read_of
 from app.api.execution.reader import (
     Cell,
     Constant,
@@ -83,29 +87,27 @@ class Shape:
     abstract: GraphQLAbstractType | None = None
     selections: "Mapping[str, Selection]" = field(default_factory=dict)
 
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """A field that its loader answers for all parents at once.
-
-    `loader` is the loader's class; or, where `takes_arguments`, a function that finds it for the field's arguments.
-    """
-
-    loader: Any
-    key_of: Callable[[Any], Any]
-    takes_arguments: bool
+    @property
+    def plain(self) -> "Selection | None":
+        """The selection of an object of which only plain fields are asked for."""
+        selection = next(iter(self.selections.values())) if self.kind is Kind.OBJECT else None
+        return None if selection is None or selection.fields else selection
 
 
 @dataclass(frozen=True, slots=True)
 class FieldPlan:
-    """A field that is more than plain: how it is resolved, and what becomes of its values."""
+    """A field that is more than plain: how it is resolved, and what becomes of its values.
+
+    `told` is what resolvers are told of it, as graphql-core's info begins: name, nodes, type, parent's type, path.
+    `plain` is its selection where it is an object of which only plain fields are asked for.
+    """
 
     key: str
     definition: GraphQLField
     strawberry: StrawberryField
-    details: list[FieldDetails]
-    parent: GraphQLObjectType
+    told: tuple[str, list[FieldNode], GraphQLOutputType, GraphQLObjectType, Path]
     shape: Shape
+    plain: "Selection | None"
     batch: Batch | None
     read: Callable[[Any], Any] | None
     call: Call | None
@@ -207,7 +209,7 @@ class _Planner:
         strawberry = definition.extensions.get("strawberry-definition")
         if not isinstance(strawberry, StrawberryField):
             raise Unplanned("a field that is not Strawberry's")
-        read = None if is_root else _read(definition, strawberry)
+        read = None if is_root else read_of(definition, strawberry)
         shape = self._shape(definition.type, details)
         cell = None if read is None else _cell(key, definition, strawberry, read, shape)
         if not is_root:
@@ -223,10 +225,10 @@ class _Planner:
             key=key,
             definition=definition,
             strawberry=strawberry,
-            details=details,
-            parent=type_,
+            told=(name, [each.node for each in details], definition.type, type_, Path(None, key, type_.name)),
             shape=shape,
-            batch=_batch(strawberry),
+            plain=shape.plain,
+            batch=batch_of(strawberry),
             read=function,
             call=call_of(strawberry),
             arguments=Arguments(definition, details[0].node),
@@ -260,28 +262,11 @@ class _Planner:
         """Note what a field reads of its parent, and of rows of other types that it loads by itself."""
         for name in strawberry.metadata.get("loads", ()):
             self._spellings.setdefault(name, []).append(None)
-        own = (
-            _attributes(strawberry) if not isinstance(cell, Inline) or cell.attributes is None else cell.attributes_read
-        )
+        embedded = isinstance(cell, Inline) and cell.attributes is not None
+        own = cell.attributes_read if embedded else attributes_of(strawberry)
         for name, read in {type_.name: own, **strawberry.metadata.get("loads", {})}.items():
             known = self.columns.get(name, frozenset())
             self.columns[name] = None if known is None or read is None else known | read
-
-
-def _attributes(strawberry: StrawberryField) -> frozenset[str] | None:
-    """The attributes that a field reads of its parent; None where that is not known."""
-    metadata = strawberry.metadata
-    if "reads" in metadata:
-        return frozenset(metadata["reads"])
-    if "key" in metadata:
-        return frozenset({metadata["key"]})
-    if "embeds" in metadata:
-        return frozenset(metadata["embeds"].values())
-    resolver = strawberry.base_resolver
-    if resolver is None:
-        return frozenset({str(strawberry.python_name)})
-    parent = resolver.parent_parameter
-    return None if parent is None else attributes_read(cast("Any", resolver.wrapped_func), parent.name)
 
 
 def _cell(key: str, definition: GraphQLField, strawberry: StrawberryField, read: Read, shape: Shape) -> Cell | None:
@@ -301,29 +286,3 @@ def _cell(key: str, definition: GraphQLField, strawberry: StrawberryField, read:
 
 def _is_among(attributes: Mapping[str, str], cell: Cell) -> bool:
     return isinstance(cell, Constant) or (isinstance(cell, Leaf) and cell.read in attributes)
-
-
-def _read(definition: GraphQLField, strawberry: StrawberryField) -> Read | None:
-    """How a field is read of its parent alone: an attribute's name, or a function; None where it takes more."""
-    if definition.args or strawberry.extensions:
-        return None
-    if strawberry.is_basic_field:
-        return str(strawberry.python_name)
-    resolver = strawberry.base_resolver
-    if resolver is None or resolver.is_async or strawberry.permission_classes:
-        return None
-    taken: Sequence[Any] = list(resolver.signature.parameters.values())
-    if len(taken) == 1 and resolver.parent_parameter is not None:
-        return cast("Any", resolver.wrapped_func)
-    return None
-
-
-def _batch(strawberry: StrawberryField) -> Batch | None:
-    metadata = strawberry.metadata
-    if any(extension.has_resolver for extension in strawberry.extensions):
-        return None
-    if "loader_of" in metadata:
-        return Batch(metadata["loader_of"], attrgetter(metadata["key"]), takes_arguments=True)
-    if "loader" in metadata:
-        return Batch(metadata["loader"], attrgetter(metadata["key"]), takes_arguments=False)
-    return None

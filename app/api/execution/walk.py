@@ -14,7 +14,6 @@ import strawberry
 from graphql import GraphQLResolveInfo, OperationDefinitionNode
 from graphql.execution import default_type_resolver
 from graphql.execution.values import VariableValues
-from graphql.pyutils import Path
 
 from app.api.execution.plan import FieldPlan, Kind, Plan, Selection, Shape
 from app.api.execution.reader import Unplanned
@@ -48,7 +47,11 @@ class _Walk:
         if rows:
             for field in selection.fields:
                 values = await self._values(field, rows)
-                completed = await self._complete(field.shape, values, field)
+                if field.plain is not None and None not in values:
+                    self._check_types(field.plain, values, field)
+                    completed: Sequence[Any] = field.plain.read(values)
+                else:
+                    completed = await self._complete(field.shape, values, field)
                 key = field.key
                 for one, value in zip(found, completed, strict=True):
                     one[key] = value
@@ -104,13 +107,8 @@ class _Walk:
 
     def _info(self, field: FieldPlan) -> GraphQLResolveInfo:
         operation = self._operation
-        nodes = [details.node for details in field.details]
         return GraphQLResolveInfo(
-            field_name=nodes[0].name.value,
-            field_nodes=nodes,
-            return_type=field.definition.type,
-            parent_type=field.parent,
-            path=Path(None, field.key, field.parent.name),
+            *field.told,
             schema=operation.schema._schema,  # noqa: SLF001 - Strawberry shows no schema
             fragments=operation.fragments,
             root_value=None,
@@ -149,8 +147,8 @@ class _Walk:
             raise Unplanned("a list that is none")
         if len(lists) == 1:
             return [await self._complete(item, lists[0], field)]
-        selection = _plain(item)
-        if selection is not None:
+        selection = item.plain
+        if selection is not None and not item.nullable:
             self._check_types(selection, chain.from_iterable(lists), field)
             return list(map(selection.read, lists))
         done = await self._complete(item, list(chain.from_iterable(lists)), field)
@@ -192,11 +190,3 @@ class _Walk:
             for place, one in zip(of_type, found, strict=True):
                 done[place] = one
         return done
-
-
-def _plain(item: Shape) -> Selection | None:
-    """The selection of a list's items, where they are objects of which only plain fields are asked for."""
-    if item.kind is not Kind.OBJECT or item.nullable:
-        return None
-    (selection,) = item.selections.values()
-    return None if selection.fields else selection
