@@ -81,6 +81,20 @@ async def test_a_cloud_event_is_the_same_event(owner: Caller) -> None:
     assert await total(owner) == "3.5"
 
 
+async def test_a_customer_of_another_is_none_and_the_attempt_is_recorded(owner: Caller, stranger: Caller) -> None:
+    """One denial for a chunk, where it was tried, with the id that was meant and how many events named one (M39)."""
+    await meter(stranger)
+    id_ = await customer(owner)
+    body = lines(*({"eventId": f"e-{n}", "meter": "calls", "customerId": id_} for n in range(3)))
+    assert (await taken(stranger, body))["rejected"] == 3
+    found = await stranger.data(
+        '{ auditRecords(filter: {action: "usage.record"}) { nodes { outcome recordId changes { after } } } }'
+    )
+    assert found["auditRecords"]["nodes"] == [{"outcome": "DENIED", "recordId": id_, "changes": [{"after": "3"}]}]
+    theirs = await owner.data('{ auditRecords(filter: {action: "usage.record"}) { totalCount } }')
+    assert theirs["auditRecords"]["totalCount"] == 0
+
+
 BAD_LINES: list[tuple[bytes, str]] = [
     # a line                                                   part of what is said of it
     (b'{"meter": "calls"}', "missing required field `eventId`"),
