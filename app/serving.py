@@ -19,6 +19,7 @@ from app.store.migration import head_revision
 from app.store.system import SystemDatabase
 from app.watch import several_processes
 from app.web.draining import DrainingApp
+from app.web.wire import HttpProtocol
 
 log = structlog.get_logger(__name__)
 
@@ -102,11 +103,13 @@ def _options(host: str, port: int) -> dict[str, Any]:
         "host": host,
         "port": port,
         "loop": "uvloop",
-        "http": "httptools",
+        "http": HttpProtocol,
         "ws": "none",
         "log_level": "warning",
         "access_log": False,
         "server_header": False,
+        # Nothing here asks where a request comes from.
+        "proxy_headers": False,
         "timeout_graceful_shutdown": DRAIN_SECONDS,
         "timeout_keep_alive": 75,
         # One that is still being started on a busy machine does not answer yet; it is not hung.
