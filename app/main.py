@@ -20,7 +20,7 @@ from app.api.documents import Documents
 from app.api.door import ApiDoor
 from app.api.endpoint import GraphQLEndpoint
 from app.api.graphiql import DemoKey, graphiql_page, graphiql_routes
-from app.logs import configure_logs
+from app.logs import configure_logs, flush_logs
 from app.operations.organization.seal import seal_organization
 from app.settings import Settings
 from app.store.allowance import Bucket
@@ -111,6 +111,8 @@ def application(settings: Settings, demo_keys: Sequence[DemoKey] = (), watch: Wa
                 await members.tokens.close()
             await ear.close()
             await pool.close()
+            # A server that was told to end does so by its signal, which runs nothing else.
+            flush_logs()
 
     async def usage(request):  # noqa: ANN001, ANN202
         return await usage_endpoint(request)

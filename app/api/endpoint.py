@@ -1,7 +1,7 @@
 """/graphql over HTTP: reads the request, finds its tenant, executes, answers; and GraphiQL for a browser."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple
 
@@ -35,7 +35,7 @@ from app.api.patience import HungUp, LookOut, Patience
 from app.api.schema import schema
 from app.api.tenancy import Context, Tenant
 from app.api.turnstile import Turnstile
-from app.logs import note
+from app.logs import note, say
 from app.settings import Settings
 from app.store.connection import Unavailable
 from app.store.memory import EntitlementMemory
@@ -139,12 +139,10 @@ class GraphQLEndpoint:
         except Exception:
             self._tell(seen, ErrorCode.INTERNAL, started)
             raise
-        log.info(
+        milliseconds = round((time.perf_counter() - started) * 1000, 2)
+        say(
             "graphql.answered",
-            request_id=request.request_id,
-            milliseconds=round((time.perf_counter() - started) * 1000, 2),
-            code=answer.code,
-            planning=answer.context.planning,
+            {"milliseconds": milliseconds, "code": answer.code, "planning": answer.context.planning},
         )
         self._tell(seen, answer.code, started)
         return _reply(answer, media_type, self._till.headers(answer.context.charge))
@@ -178,10 +176,10 @@ class GraphQLEndpoint:
                 self._turnstile.leave(tenant.organization_id)
         return answer
 
-    async def _body(self, request: Received) -> bytes:
+    def _body(self, request: Received) -> Awaitable[bytes]:
         _check_media_type(request.headers.get("content-type", ""))
         declared = request.headers.get("content-length", "")
-        return await body_of(request.receive, declared, bytes_max=self._settings.usage_body_bytes_max)
+        return body_of(request.receive, declared, bytes_max=self._settings.usage_body_bytes_max)
 
     async def _given(self, request: Received, body: bytes | None, tenant: Tenant) -> GraphQLRequest:
         """The request, its document spelled out. Raises BadUserInput, and what `Documents` raises."""
@@ -246,6 +244,7 @@ def _page(page: str) -> Reply:
             (b"content-type", b"text/html; charset=utf-8"),
             (b"content-security-policy", CONTENT_SECURITY_POLICY.encode()),
             (b"cache-control", b"no-store"),
+            (b"cross-origin-opener-policy", b"same-origin"),
         ),
     )
 
