@@ -60,18 +60,18 @@ class Authenticator:
         wanted = None if named is None else uuid_of(ORGANIZATION, named)
         prefix = prefix_of(secret)
         if prefix is not None:
-            return await self._key_holder(secret, prefix, wanted, request_id)
+            principal = await self._keys.principal(secret, prefix)
+            if principal is None:
+                raise Unauthenticated("This API key is not known, or not in force any more.")
+            if wanted is None or wanted == principal.home:
+                return Tenant(principal.home, principal)
+            return await self._elsewhere(principal, wanted, request_id)
         if self._people is not None and looks_like_token(secret):
             subject = await self._people.tokens.subject(secret)
             return await self._member(self._people.memberships, subject, wanted, request_id)
         raise Unauthenticated(f"The Authorization header holds no API key. {_HINT}")
 
-    async def _key_holder(self, secret: str, prefix: str, wanted: UUID | None, request_id: str) -> Tenant:
-        principal = await self._keys.principal(secret, prefix)
-        if principal is None:
-            raise Unauthenticated("This API key is not known, or not in force any more.")
-        if wanted is None or wanted == principal.home:
-            return Tenant(principal.home, principal)
+    async def _elsewhere(self, principal: Principal, wanted: UUID, request_id: str) -> Tenant:
         if _ENTER in principal.scopes and await self._is_under(principal.home, wanted):
             return Tenant(wanted, principal)
         raise await self._kept_out(principal, wanted, request_id)

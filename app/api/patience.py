@@ -66,16 +66,15 @@ class Patience:
     its own. Raises TooSlow, Overloaded, HungUp.
     """
 
-    __slots__ = ("_end", "_inside", "_is_late", "_look_out", "_receive", "_stage", "_task", "_timer")
+    _stage = _Stage.READING
+    _is_late = False
+    _timer: asyncio.TimerHandle | None = None
+    _task: asyncio.Task[None] | None = None
+    _end: Exception | None = None
 
     def __init__(self, receive: Receive, look_out: LookOut) -> None:
         self._receive = receive
         self._look_out = look_out
-        self._stage = _Stage.READING
-        self._is_late = False
-        self._timer: asyncio.TimerHandle | None = None
-        self._task: asyncio.Task[None] | None = None
-        self._end: Exception | None = None
 
     def __enter__(self) -> Self:
         """Begin to wait."""

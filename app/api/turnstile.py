@@ -1,7 +1,7 @@
 """How many operations run at once: so many in all, so many of each organization, and a short queue for each."""
 
 import asyncio
-from collections import Counter, OrderedDict, deque
+from collections import OrderedDict, deque
 from typing import Final
 from uuid import UUID
 
@@ -23,7 +23,7 @@ class Turnstile:
         """`most` operations at once, `most_each` of one organization."""
         self._most = most
         self._most_each = most_each
-        self._inside: Counter[UUID] = Counter()
+        self._inside: dict[UUID, int] = {}
         self._total = 0
         self._waiting: OrderedDict[UUID, deque[asyncio.Future[None]]] = OrderedDict()
 
@@ -52,18 +52,20 @@ class Turnstile:
 
     def leave(self, organization_id: UUID) -> None:
         """Give the place back, to whoever waits longest of the organization whose turn it is."""
-        self._inside[organization_id] -= 1
-        if self._inside[organization_id] == 0:
+        left = self._inside[organization_id] - 1
+        if left:
+            self._inside[organization_id] = left
+        else:
             del self._inside[organization_id]
         self._total -= 1
         if self._waiting:
             self._call_next()
 
     def _is_free(self, organization_id: UUID) -> bool:
-        return self._total < self._most and self._inside[organization_id] < self._most_each
+        return self._total < self._most and self._inside.get(organization_id, 0) < self._most_each
 
     def _admit(self, organization_id: UUID) -> None:
-        self._inside[organization_id] += 1
+        self._inside[organization_id] = self._inside.get(organization_id, 0) + 1
         self._total += 1
 
     def _call_next(self) -> None:

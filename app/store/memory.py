@@ -198,9 +198,7 @@ class EntitlementMemory:
         known = self._terms_known(organization_id, customer_id)
         if known is None or known.levels is None:
             return known
-        ns = time.monotonic_ns()
-        heard_ns = self._last_of_all_ns(organization_id, Matter.USAGE)
-        if known.levels_opened_ns <= max(heard_ns, ns - _KEPT_NS) or self._is_past(known.levels_until, known, ns):
+        if self._is_stale(organization_id, Matter.USAGE, known.levels_opened_ns, known.levels_until, known):
             known.forget_levels()
         return known
 
@@ -215,9 +213,7 @@ class EntitlementMemory:
         known = self._customers.get(key)
         if known is None:
             return None
-        ns = time.monotonic_ns()
-        heard_ns = self._last_of_all_ns(organization_id, Matter.TERMS)
-        if known.terms_opened_ns <= max(heard_ns, ns - _KEPT_NS) or self._is_past(known.terms.until, known, ns):
+        if self._is_stale(organization_id, Matter.TERMS, known.terms_opened_ns, known.terms.until, known):
             del self._customers[key]
             return None
         self._customers.move_to_end(key)
@@ -230,6 +226,17 @@ class EntitlementMemory:
         name, opened_ns = found
         heard_ns = self._last_of_all_ns(organization_id, Matter.CATALOG)
         return name if opened_ns > max(heard_ns, time.monotonic_ns() - _KEPT_NS) else None
+
+    def _is_stale(
+        self, organization_id: UUID, matter: Matter, opened_ns: int, until: datetime | None, known: _Known
+    ) -> bool:
+        """Whether what a snapshot showed of a customer may not be used any more: by its age, news, or the clock."""
+        ns = time.monotonic_ns()
+        if opened_ns <= ns - _KEPT_NS or opened_ns <= self._floor_ns[matter]:
+            return True
+        if self._news_of_all and opened_ns <= self._news_of_all.get((organization_id, matter), 0):
+            return True
+        return until is not None and self._is_past(until, known, ns)
 
     def _is_past(self, until: datetime | None, known: _Known, ns: int) -> bool:
         """Whether an instant has come by the tenant's clock: its own, or the database's as it was last seen."""

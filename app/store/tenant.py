@@ -38,6 +38,8 @@ class Matter(StrEnum):
     CATALOG = "catalog"
     """What features are called."""
 
+    __hash__ = str.__hash__  # that of an enumeration is a function in Python, and each check of memory asks it twice
+
 
 @dataclass(frozen=True, slots=True)
 class News:

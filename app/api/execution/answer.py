@@ -7,7 +7,7 @@ failed, and broke it: then nothing more can be read in it, and graphql-core open
 from typing import Any
 
 import strawberry
-from graphql import GraphQLError, OperationType
+from graphql import GraphQLError
 from graphql.execution.values import VariableValues
 from strawberry.types import ExecutionResult
 
@@ -38,7 +38,7 @@ class PlannedQueries:
             return None
         document = self._document(text, context)
         operation = None if document is None else document.operations.get(operation_name)
-        if document is None or operation is None or operation.node.operation is not OperationType.QUERY:
+        if document is None or operation is None or not operation.is_query:
             return None
         values = operation.variables.values(variables or {})
         if values is None:

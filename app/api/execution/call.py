@@ -7,10 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 import strawberry
-from graphql import GraphQLField, GraphQLSchema, get_nullable_type, is_scalar_type
+from graphql import FieldNode, GraphQLField, GraphQLSchema, get_nullable_type, is_scalar_type
+from graphql.execution.values import VariableValues
 from strawberry.extensions import FieldExtension
-from strawberry.types.arguments import StrawberryArgument, convert_arguments
+from strawberry.types.arguments import convert_arguments
 from strawberry.types.field import StrawberryField
+
+from app.api.execution.values import Arguments
 
 Admit = Callable[[Any, Mapping[str, Any]], None]
 """Goes on where the context's caller may ask for a field with those arguments. Raises where it may not."""
@@ -19,28 +22,27 @@ Admit = Callable[[Any, Mapping[str, Any]], None]
 class Parameters:
     """A field's arguments as its resolver takes them: by their names in Python, converted where that takes anything."""
 
-    def __init__(self, schema: GraphQLSchema, definition: GraphQLField, field: StrawberryField) -> None:
+    def __init__(
+        self, schema: GraphQLSchema, definition: GraphQLField, field: StrawberryField, node: FieldNode
+    ) -> None:
+        """Raises what `Arguments` raises."""
         self._schema = cast("strawberry.Schema", schema.extensions["strawberry-definition"])
         name_of = self._schema.config.name_converter.from_argument
-        self._kept: list[tuple[str, str]] = []
-        self._converted: list[StrawberryArgument] = []
-        for argument in field.arguments:
-            name = name_of(argument)
-            if is_scalar_type(get_nullable_type(definition.args[name].type)):
-                self._kept.append((name, argument.python_name))
-            else:
-                self._converted.append(argument)
+        types = {name_of(argument): definition.args[name_of(argument)].type for argument in field.arguments}
+        names = {name_of(argument): argument.python_name for argument in field.arguments}
+        as_they_are = all(is_scalar_type(get_nullable_type(type_)) for type_ in types.values())
+        self._arguments = Arguments(definition, node, names if as_they_are else None)
+        self._converted = () if as_they_are else field.arguments
         self._maps = [each.map_arguments for each in field.extensions if _maps(each)]
 
-    def of(self, values: Mapping[str, Any], info: Any) -> dict[str, Any]:
-        """What the resolver takes. Raises what a conversion raises."""
-        taken = {name: values[said] for said, name in self._kept if said in values}
+    def of(self, variables: VariableValues, info: Any) -> dict[str, Any]:
+        """What the resolver takes. Raises what a conversion raises, GraphQLError for a value that is wrong."""
+        taken = self._arguments.values(variables)
         if self._converted:
             schema = self._schema
             registry = schema.schema_converter.scalar_registry
-            taken |= convert_arguments(
-                cast("Any", values), self._converted, scalar_registry=registry, config=schema.config, info=info
-            )
+            converted = list(self._converted)
+            taken = convert_arguments(taken, converted, scalar_registry=registry, config=schema.config, info=info)
         for change in self._maps:
             taken = change(taken)
         return taken

@@ -15,6 +15,7 @@ from graphql import (
     GraphQLSchema,
     IntValueNode,
     OperationDefinitionNode,
+    OperationType,
     StringValueNode,
     VariableNode,
     Visitor,
@@ -63,6 +64,7 @@ class KnownOperation:
         variables: Variables,
     ) -> None:
         self.node = node
+        self.is_query = node.operation is OperationType.QUERY
         self.variables = variables
         self.cost = cost
         self.fragments = fragments

@@ -232,7 +232,7 @@ class _Planner:
             read=function,
             call=call_of(strawberry),
             arguments=Arguments(definition, details[0].node),
-            parameters=Parameters(self._collector.schema, definition, strawberry),
+            parameters=Parameters(self._collector.schema, definition, strawberry, details[0].node),
         )
 
     def _shape(self, type_: Any, details: list[FieldDetails]) -> Shape:

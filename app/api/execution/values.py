@@ -97,10 +97,11 @@ def _plain(signature: GraphQLVariableSignature | GraphQLError) -> _Plain | None:
 class Arguments:
     """The arguments of a field, of which most executions say the same."""
 
-    def __init__(self, definition: GraphQLField, node: FieldNode) -> None:
-        """Raises what graphql-core raises for an argument that is wrong whatever the variables are."""
+    def __init__(self, definition: GraphQLField, node: FieldNode, names: Mapping[str, str] | None = None) -> None:
+        """`names` are others for some of them. Raises what graphql-core raises for one that is wrong in any case."""
         self._definition = definition
         self._node = node
+        self._names = names or {}
         self._constant: dict[str, Any] = {}
         self._variables: list[tuple[str, str, bool]] = []
         self._is_plain = True
@@ -109,11 +110,12 @@ class Arguments:
             said = given.get(name)
             if said is not None and isinstance(said.value, VariableNode):
                 required = is_non_null_type(argument.type)
-                self._variables.append((argument.out_name or name, said.value.name.value, required))
+                self._variables.append((self._named(argument.out_name or name), said.value.name.value, required))
             elif said is not None and _has_variable(said):
                 self._is_plain = False
             else:
                 coerce_argument(self._constant, node, name, argument, said, None, None)
+        self._constant = {self._named(name): value for name, value in self._constant.items()}
         # A resolver may do with its arguments what it likes.
         self._is_plain &= all(isinstance(value, _UNCHANGING) for value in self._constant.values())
 
@@ -129,7 +131,11 @@ class Arguments:
                 values[name] = value
             else:
                 return values
-        return get_argument_values(self._definition, self._node, variables)
+        values = get_argument_values(self._definition, self._node, variables)
+        return {self._named(name): value for name, value in values.items()} if self._names else values
+
+    def _named(self, name: str) -> str:
+        return self._names.get(name, name)
 
 
 def _has_variable(node: Any) -> bool:

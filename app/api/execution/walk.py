@@ -5,7 +5,8 @@ query run again through graphql-core, in the same snapshot, so that every error,
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache, cached_property, partial
 from inspect import isawaitable
 from itertools import chain
 from typing import Any, NamedTuple, cast
@@ -100,10 +101,11 @@ class _Walk:
 
     def _arguments(self, field: FieldPlan, info: Any) -> dict[str, Any]:
         """The field's arguments as its resolver takes them."""
-        return field.parameters.of(field.arguments.values(self._operation.variables), info)
+        return field.parameters.of(self._operation.variables, info)
 
     def _strawberry_info(self, field: FieldPlan) -> Any:
-        return self._operation.schema.config.info_class(_raw_info=self._info(field), _field=field.strawberry)
+        info_class = self._operation.schema.config.info_class
+        return _late(info_class)(self._operation.context, field.strawberry, partial(self._info, field))
 
     def _info(self, field: FieldPlan) -> GraphQLResolveInfo:
         operation = self._operation
@@ -190,3 +192,23 @@ class _Walk:
             for place, one in zip(of_type, found, strict=True):
                 done[place] = one
         return done
+
+
+@cache
+def _late(info_class: type[strawberry.Info]) -> Any:
+    """An info that asks for graphql-core's own once somebody wants more of it than the context: few resolvers do."""
+
+    class Late(cast("Any", info_class)):
+        def __init__(self, context: Any, field: Any, raw_info: Callable[[], GraphQLResolveInfo]) -> None:
+            self._late = context, raw_info
+            self._field = field
+
+        @property
+        def context(self) -> Any:
+            return self._late[0]
+
+        @cached_property
+        def _raw_info(self) -> GraphQLResolveInfo:  # type: ignore[override]
+            return self._late[1]()
+
+    return Late
