@@ -5,12 +5,14 @@
 The query asks for an organization, what it is owed, 10 subscriptions with their plans, and 50 invoices with 5 lines and
 3 entries each: 1,474 values. It is asked in a database with 1,000 organizations, 200,000 invoices and 1,000,000 lines,
 behind row security as migrated, of several organizations in turn. Every server is a process of its own with one worker,
-and its answers are compared before anything is timed. Ends with 0 whatever comes out.
+and its answers are compared before anything is timed. Ends with 1 where Tallygate takes more than its bound of the CPU
+of another, or an answer from memory more than its bound of that of a bare route.
 """
 
 import argparse
 import os
 import platform
+import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -44,6 +46,12 @@ from bench.dashboard.servers import (
 )
 from bench.scratch import FOLDER, Scratch, scratch_database
 
+BOUNDS = {NAIVE: 1 / 8, HANDWRITTEN: 1.8, POSTGRAPHILE: 0.85}
+"""The most that the dashboard may take of another's CPU."""
+
+BOUND_OF_MEMORY = 2.5
+"""The most that an answer from memory, an entitlement, may take of a bare route's."""
+
 HEAD = "server CPU, ms (least to most) | PostgreSQL CPU, ms | answers/s | p50, ms | p99, ms | memory, MiB |"
 
 
@@ -60,8 +68,8 @@ def options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-async def main(given: argparse.Namespace) -> None:
-    """Seed, start, compare, measure, print."""
+async def main(given: argparse.Namespace) -> int:
+    """Seed, start, compare, measure, print; 1 where a bound does not hold."""
     kept_as = name_to_keep(given.organizations) if given.keep else None
     async with scratch_database(kept_as=kept_as) as scratch, AsyncExitStack() as stack:
         viewers = await seeded(scratch, given.organizations)
@@ -84,6 +92,7 @@ async def main(given: argparse.Namespace) -> None:
         print(f"{given.rounds} turns of {given.seconds:g} s each; medians of turns")
         print(f"{node_versions()}\n" if len(running) > 4 else "")
         costs = await dashboard(meter, running, viewers, given.rounds)
+        beyond = [name for name, most in BOUNDS.items() if name in costs and costs[TALLYGATE].share(costs[name]) > most]
         if given.plot:
             await plot("A dashboard's query: 1,474 values, 38 kB of JSON", costs, TALLYGATE, given.plot)
         for title, document, variables in (
@@ -91,7 +100,11 @@ async def main(given: argparse.Namespace) -> None:
             ("an invoice by its id", INVOICE, {"id": viewers[0].invoice_id}),
         ):
             ask = Small(title, document, variables)
-            await small(meter, running[0], viewers[0], given.rounds, ask)
+            share = await small(meter, running[0], viewers[0], given.rounds, ask)
+            if document is ENTITLEMENT and share > BOUND_OF_MEMORY:
+                beyond.append(BARE)
+    print(f"beyond its bound: {', '.join(beyond)}" if beyond else "within all bounds")
+    return 1 if beyond else 0
 
 
 def kinds(scratch: Scratch, *, with_node: bool) -> list[Kind]:
@@ -161,8 +174,8 @@ class Small(NamedTuple):
     variables: Mapping[str, str]
 
 
-async def small(meter: Meter, tallygate: Running, viewer: Viewer, rounds: int, query: Small) -> None:
-    """A small query, against a server that holds the answer in its memory."""
+async def small(meter: Meter, tallygate: Running, viewer: Viewer, rounds: int, query: Small) -> float:
+    """A small query, against a server that holds the answer in its memory: how much of its CPU it takes."""
     ask = tallygate.kind.request(tallygate.port, viewer, query.variables, query.document)
     body = (await ask_once(ask)).body
     values_in(body)
@@ -175,6 +188,7 @@ async def small(meter: Meter, tallygate: Running, viewer: Viewer, rounds: int, q
     print()
     table(query.title, costs)
     print(f"{TALLYGATE} takes {costs[TALLYGATE].against(costs[BARE])} of the CPU of: {BARE}")
+    return costs[TALLYGATE].share(costs[BARE])
 
 
 def table(title: str, costs: dict[str, Cost]) -> None:
@@ -187,4 +201,4 @@ def table(title: str, costs: dict[str, Cost]) -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(main(options()))
+    sys.exit(uvloop.run(main(options())))

@@ -3,6 +3,7 @@
 The driver decodes one text of such a row, and no object is made of it: that is most of what a long list costs.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, auto
@@ -12,6 +13,8 @@ import sqlalchemy as sa
 
 SPELLED: Final = "spelled"
 """The attribute of a row that is its text: null where a value is that may not be."""
+
+_NAME: Final = re.compile(r"[_A-Za-z][_0-9A-Za-z]*\Z")
 
 
 class Form(Enum):
@@ -59,7 +62,7 @@ Member = Known | Value | Object
 class Spelling:
     """A row's members, one at least, in their order, and the attributes that are wanted beside its text.
 
-    Keys are names as GraphQL's grammar has them: nothing in them needs to be escaped.
+    Keys are names as GraphQL's grammar has them: nothing in them needs to be escaped, and nothing else is spelled.
     """
 
     members: tuple[Member, ...]
@@ -75,15 +78,15 @@ class Spelling:
         return self.beside.union(*map(_attributes_of, self.members))
 
     def expression(self, columns: Mapping[str, Any]) -> sa.ColumnElement[Any] | None:
-        """The text, of a relation's columns by attribute; None where one of them is not of the type of its form."""
+        """The text, of a relation's columns by attribute; None where one is not of the type of its form."""
         try:
             return _joined(_object(self.members, columns))
-        except _OtherType:
+        except _Unspeakable:
             return None
 
 
-class _OtherType(Exception):
-    """A column is not of the type that its form is for."""
+class _Unspeakable(Exception):
+    """A column is not of the type that its form is for, or a key is no name."""
 
 
 Part = str | sa.ColumnElement[Any]
@@ -101,6 +104,8 @@ def _attributes_of(member: Member) -> frozenset[str]:
 
 def _object(members: Iterable[Member], columns: Mapping[str, Any]) -> Iterator[Part]:
     for place, member in enumerate(members):
+        if not _NAME.match(member.key):
+            raise _Unspeakable
         yield f'{"," if place else "{"}"{member.key}":'
         yield from _value(member, columns)
     yield "}"
@@ -123,7 +128,7 @@ def _written(value: Value, column: Any) -> Sequence[Part]:
     """The column's JSON as text; null where it is null."""
     types, write = _WRITTEN[value.form]
     if type(column.type) not in types:
-        raise _OtherType
+        raise _Unspeakable
     return write(column, value)
 
 

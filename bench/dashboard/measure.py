@@ -26,8 +26,15 @@ class Cost:
 
     def against(self, other: "Cost") -> str:
         """How much of another's CPU it takes: the median of the rounds, in which both had a turn, and their spread."""
-        ratios = [mine / others for mine, others in zip(self.server_cpu, other.server_cpu, strict=True)]
+        ratios = self._ratios(other)
         return f"{median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+
+    def share(self, other: "Cost") -> float:
+        """The median alone."""
+        return median(self._ratios(other))
+
+    def _ratios(self, other: "Cost") -> list[float]:
+        return [mine / others for mine, others in zip(self.server_cpu, other.server_cpu, strict=True)]
 
     @property
     def median_ms(self) -> float:

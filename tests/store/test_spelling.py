@@ -117,6 +117,13 @@ async def test_an_object_is_null_where_a_part_of_it_is(owner: Caller, missing: s
     assert await spelled(owner, AMOUNT, {"minor": None, "count": 1}) is None
 
 
+@pytest.mark.parametrize("key", ["", "a b", "a'", 'a"', "1a", "ä", "a\n", ":a"])
+def test_a_key_that_is_no_name_is_not_spelled(key: str) -> None:
+    """No document can hold one; if one came all the same, it would not become part of a statement."""
+    assert Spelling((Value(key, "text", Form.STRING, False),)).expression(COLUMNS) is None
+    assert Spelling((Object("o", (Value(key, "text", Form.STRING, False),), False, ()),)).expression(COLUMNS) is None
+
+
 def test_a_column_of_another_type_is_not_spelled() -> None:
     """A UUID is no text, and 64 bits are more than an Int of GraphQL has."""
     assert Spelling((Value("id", "id", Form.STRING, False),)).expression({"id": sa.column("id", sa.Uuid())}) is None
