@@ -60,7 +60,7 @@ Member = Known | Value | Object
 
 @dataclass(frozen=True, slots=True)
 class Spelling:
-    """A row's members, one at least, in their order, and the attributes that are wanted beside its text.
+    """A row's members, in their order, and the attributes that are wanted beside its text.
 
     Keys are names as GraphQL's grammar has them: nothing in them needs to be escaped, and nothing else is spelled.
     """
@@ -103,10 +103,11 @@ def _attributes_of(member: Member) -> frozenset[str]:
 
 
 def _object(members: Iterable[Member], columns: Mapping[str, Any]) -> Iterator[Part]:
+    yield "{"
     for place, member in enumerate(members):
         if not _NAME.match(member.key):
             raise _Unspeakable
-        yield f'{"," if place else "{"}"{member.key}":'
+        yield f'{"," if place else ""}"{member.key}":'
         yield from _value(member, columns)
     yield "}"
 

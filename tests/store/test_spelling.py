@@ -109,6 +109,16 @@ async def test_a_name_that_is_none_of_the_enumeration_is_no_text(owner: Caller) 
     assert await spelled(owner, EVERY, {**ROW, "name": "XYZZY"}) is None
 
 
+async def test_an_object_of_which_nothing_is_asked_is_empty(owner: Caller) -> None:
+    """As is a row: what was selected may all be skipped."""
+    empty = query_of(Object("amount", (), nullable=False, required=()), value("count"))
+    assert await spelled(owner, empty, {"count": 1}) == b'{"amount":{},"of_count":1}'
+    assert await spelled(owner, query_of(), {}) == b"{}"
+    maybe = query_of(Object("period", (), nullable=True, required=("at",)))
+    assert await spelled(owner, maybe, {"at": ROW["at"]}) == b'{"period":{}}'
+    assert await spelled(owner, maybe, {"at": None}) == b'{"period":null}'
+
+
 @pytest.mark.parametrize("missing", ["at", "text"])
 async def test_an_object_is_null_where_a_part_of_it_is(owner: Caller, missing: str) -> None:
     """One that may be null; the other has none to be null of."""

@@ -198,7 +198,7 @@ class _Planner:
         spelling = spelling_of(cells) if self._lists and not fields else None
         self._spellings.setdefault(type_.name, []).append(spelling)
         read = reader(cells)
-        return Selection(type_, cells, read if spelling is None else either(read), fields)
+        return Selection(type_, cells, read if spelling is None else either(read, cells), fields)
 
     def _field(
         self, type_: GraphQLObjectType, name: str, key: str, details: list[FieldDetails], *, is_root: bool
@@ -272,7 +272,8 @@ class _Planner:
 def _cell(key: str, definition: GraphQLField, strawberry: StrawberryField, read: Read, shape: Shape) -> Cell | None:
     """The cell of a plain field; None where more is selected of it than plain fields."""
     if shape.kind is Kind.LEAF:
-        return Leaf(key, shape.nullable, read, cast("GraphQLLeafType", get_nullable_type(definition.type)))
+        type_ = cast("GraphQLLeafType", get_nullable_type(definition.type))
+        return Leaf(key, shape.nullable, read, type_, strawberry.metadata.get("id_of"))
     if shape.kind is not Kind.OBJECT:
         return None
     (selection,) = shape.selections.values()

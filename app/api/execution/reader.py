@@ -50,12 +50,13 @@ class Constant(NamedTuple):
 
 
 class Leaf(NamedTuple):
-    """A scalar or an enumeration."""
+    """A scalar or an enumeration. Where it is a record's id, `id_of` is the one attribute that its function reads."""
 
     key: str
     nullable: bool
     read: Read
     type: GraphQLLeafType
+    id_of: str | None = None
 
 
 class Inline(NamedTuple):
@@ -94,8 +95,13 @@ def reader(cells: Sequence[Cell]) -> Reader:
     return text.names["read"]
 
 
-def either(read: Reader) -> Reader:
+_GAP: Final = "\x01"
+"""Where an id is to be put into a text: PostgreSQL writes this character of a value as an escape."""
+
+
+def either(read: Reader, cells: Sequence[Cell]) -> Reader:
     """What gives the objects of rows as they are spelled, where they are; else as `read` does."""
+    ids = [cast("Callable[[Any], str]", cell.read) for cell in cells if isinstance(cell, Leaf) and cell.id_of]
 
     def read_either(rows: Sequence[Any]) -> list[Any]:
         if not rows or not getattr(rows[0].__class__, "spells", None):
@@ -103,15 +109,23 @@ def either(read: Reader) -> Reader:
         texts = [row.spelled for row in rows]
         if None in texts:
             _null()
+        for id_of in ids[:1]:
+            texts = [text.replace(_GAP, id_of(row)) for text, row in zip(texts, rows, strict=True)]
         return list(map(Fragment, texts))
 
     return read_either
 
 
 def spelling_of(cells: Sequence[Cell]) -> Spelling | None:
-    """How PostgreSQL spells rows with these cells; None where there is none, or one that is more than a column."""
+    """How PostgreSQL spells rows with these cells; None where one of them is more than a column.
+
+    An id is no column as it is shown: its place is left open in the text, and what it is made of is wanted beside it.
+    """
     members = [_member(cell, None) for cell in cells]
-    return None if None in members or not members else Spelling(tuple(cast("list[Member]", members)))
+    if None in members:
+        return None
+    beside = frozenset(cell.id_of for cell in cells if isinstance(cell, Leaf) and cell.id_of is not None)
+    return Spelling(tuple(cast("list[Member]", members)), beside) if len(beside) <= 1 else None
 
 
 def _member(cell: Cell, attributes: Mapping[str, str] | None) -> Member | None:
@@ -120,6 +134,8 @@ def _member(cell: Cell, attributes: Mapping[str, str] | None) -> Member | None:
             return None
         case Constant():
             return Known(cell.key, f'"{cell.value}"')
+        case Leaf(id_of=str()):
+            return Known(cell.key, f'"{_GAP}"')
         case Leaf(read=str()):
             form = _form(cell.type)
             attribute = str(cell.read) if attributes is None else attributes[str(cell.read)]

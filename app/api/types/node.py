@@ -32,7 +32,7 @@ def id_field(prefix: str, attribute: str = "id") -> Any:
     def resolve(row: strawberry.Parent[Any]) -> strawberry.ID:
         return strawberry.ID(type_id(prefix, getattr(row, attribute)))
 
-    return strawberry.field(resolver=resolve, description=_ID, metadata={"reads": (attribute,)})
+    return strawberry.field(resolver=resolve, description=_ID, metadata={"reads": (attribute,), "id_of": attribute})
 
 
 def owner_field() -> Any:

@@ -74,8 +74,12 @@ class Roads:
 
 
 def shown(answer: bytes) -> str:
-    """An answer for people: where it is the same but for its bytes, these."""
-    return f"{orjson.dumps(orjson.loads(answer), option=orjson.OPT_INDENT_2).decode()}\n{answer.decode()}"
+    """An answer for people, where it is JSON at all; where it is the same but for its bytes, these."""
+    try:
+        indented = orjson.dumps(orjson.loads(answer), option=orjson.OPT_INDENT_2).decode()
+    except orjson.JSONDecodeError as error:
+        indented = f"no JSON: {error}"
+    return f"{indented}\n{answer.decode()}"
 
 
 def _whole(error: GraphQLError) -> dict[str, Any]:

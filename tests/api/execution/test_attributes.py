@@ -39,6 +39,7 @@ def test_where_more_is_done_with_the_row_or_there_is_no_source_nothing_is_said(f
     ("selection", "read", "left"),
     [
         ("nodes { number }", ["number", "organization_id"], ["notes", "total_minor", "currency"]),
+        ("nodes { id number }", ["id", "number"], ["notes", "total_minor"]),
         ("nodes { total { amount } }", ["total_minor"], ["number", "currency"]),
         ("nodes { total { amount currency } }", ["total_minor", "currency"], ["number"]),
         ("nodes { number } pageInfo { endCursor }", ["number", "created_at"], ["notes"]),
