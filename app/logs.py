@@ -129,7 +129,7 @@ def say(event: str, fields: dict[str, Any]) -> None:
 
 def configure_logs(log_format: str, trace_id: Callable[[], str | None] | None = None) -> None:
     """Set up structlog for this process: `json` or `console`, onto stderr. `trace_id` gives each line's, if any."""
-    as_line: Any = _json if log_format == "json" else structlog.dev.ConsoleRenderer()
+    as_line: Any = _json if log_format == "json" else _Console()
 
     def known(logger: Any, level: str, event: Any) -> dict[str, Any]:
         if "exc_info" in event:
@@ -154,14 +154,21 @@ def configure_logs(log_format: str, trace_id: Callable[[], str | None] | None = 
 
 def _line(at: float, level: str, said: dict[str, Any], trace_id: str | None) -> dict[str, Any]:
     """All that a line says: the fields that may be told, the level, the time, the trace where there is one."""
-    line = {name: value for name, value in said.items() if name in FIELDS}
+    line = said if said.keys() <= FIELDS else {name: value for name, value in said.items() if name in FIELDS}
     line["level"] = level
-    line["timestamp"] = f"{datetime.fromtimestamp(at, UTC).replace(tzinfo=None).isoformat('T', 'microseconds')}Z"
+    line["timestamp"] = datetime.fromtimestamp(at, UTC)
     return line if trace_id is None else {**line, "trace_id": trace_id}
 
 
 def _json(_logger: Any, _level: str, line: Any) -> str:
-    return orjson.dumps(line, default=str).decode()
+    return orjson.dumps(line, default=str, option=orjson.OPT_UTC_Z).decode()
+
+
+class _Console(structlog.dev.ConsoleRenderer):
+    """Lines for people."""
+
+    def __call__(self, logger: Any, name: str, event_dict: Any) -> str:
+        return super().__call__(logger, name, {**event_dict, "timestamp": event_dict["timestamp"].isoformat()})
 
 
 class _OfTheDriver(logging.Handler):

@@ -3,7 +3,7 @@
 That is little for most: names of arguments, and a guard that admits the caller or does not.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 import strawberry
@@ -56,13 +56,13 @@ class Call(NamedTuple):
     info_as: str | None
     admits: Sequence[Admit]
 
-    async def value(self, row: Any, info: Any, arguments: dict[str, Any]) -> Any:
-        """What the resolver gives. Raises what it raises, and what a guard does."""
+    def value(self, row: Any, info: Any, arguments: dict[str, Any]) -> Awaitable[Any]:
+        """What the resolver will give. Raises what a guard raises."""
         for admit in self.admits:
             admit(info.context, arguments)
         if self.info_as is not None:
             arguments[self.info_as] = info
-        return await (self.function(row, **arguments) if self.takes_self else self.function(**arguments))
+        return self.function(row, **arguments) if self.takes_self else self.function(**arguments)
 
 
 def call_of(field: StrawberryField) -> Call | None:

@@ -47,7 +47,11 @@ class _Walk:
         found = selection.read(rows)
         if rows:
             for field in selection.fields:
-                values = await self._values(field, rows)
+                if field.call is not None and len(rows) == 1:
+                    info = self._strawberry_info(field)
+                    values: Sequence[Any] = [await field.call.value(rows[0], info, self._arguments(field, info))]
+                else:
+                    values = await self._values(field, rows)
                 if field.plain is not None and None not in values:
                     self._check_types(field.plain, values, field)
                     completed: Sequence[Any] = field.plain.read(values)
@@ -78,10 +82,7 @@ class _Walk:
         return batch.loader(info, **self._arguments(field, info))
 
     async def _resolved(self, field: FieldPlan, rows: Sequence[Any]) -> list[Any]:
-        """Resolve one by one: by the field's resolver behind its guards, or with all that Strawberry puts around it."""
-        if field.call is not None and len(rows) == 1:
-            info = self._strawberry_info(field)
-            return [await field.call.value(rows[0], info, self._arguments(field, info))]
+        """Resolve through Strawberry's own resolver, with its permissions and extensions."""
         resolve = field.definition.resolve
         if resolve is None:
             raise Unplanned("a field without a resolver")
