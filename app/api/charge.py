@@ -46,7 +46,7 @@ class Till:
         self._budget = budget
         self._allowance = allowance
         size, refill = allowance.bucket.size, allowance.bucket.refill
-        self._policy = (b"ratelimit-policy", f'"{POLICY}";q={size};w={-(-size // max(refill, 1))}'.encode())
+        self._policy = f'"{POLICY}";q={size};w={-(-size // max(refill, 1))}'
 
     def asked(self, points: int) -> Charge:
         """A charge of so many points, not paid yet."""
@@ -81,15 +81,17 @@ class Till:
         """The headers of who is charged beside GraphQL; none where there is no limit."""
         if not self._allowance.bucket.refill:
             return {}
-        shown = self.headers(Charge(0, self._budget, self._allowance.balance(organization_id)))
-        return {name.decode(): value.decode() for name, value in shown}
+        return {"ratelimit-policy": self._policy, "ratelimit": _left(self._allowance.balance(organization_id))}
 
     def headers(self, charge: Charge | None) -> tuple[tuple[bytes, bytes], ...]:
         """RateLimit and RateLimit-Policy (draft-ietf-httpapi-ratelimit-headers); none where there is no limit."""
         if charge is None or charge.balance is None:
             return ()
-        balance = charge.balance
-        left = (b"ratelimit", f'"{POLICY}";r={balance.available};t={balance.full_in_seconds}'.encode())
+        limits = (b"ratelimit-policy", self._policy.encode()), (b"ratelimit", _left(charge.balance).encode())
         if charge.retry_after_seconds is None:
-            return self._policy, left
-        return (b"retry-after", str(charge.retry_after_seconds).encode()), self._policy, left
+            return limits
+        return (b"retry-after", str(charge.retry_after_seconds).encode()), *limits
+
+
+def _left(balance: Balance) -> str:
+    return f'"{POLICY}";r={balance.available};t={balance.full_in_seconds}'

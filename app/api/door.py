@@ -12,7 +12,7 @@ from app.api.act import Act, action_of, actor_of, record_acts
 from app.api.authentication import Authenticator
 from app.api.charge import Till
 from app.api.errors import ErrorCode, Forbidden
-from app.api.ids import CUSTOMER, SUBSCRIPTION, organization_name, uuid_of
+from app.api.ids import CUSTOMER, ORGANIZATION, SUBSCRIPTION, type_id, uuid_of
 from app.logs import note
 from app.store.tenancy import Database, TenantDatabase
 
@@ -45,7 +45,7 @@ class ApiDoor:
         Raises Unauthenticated, Forbidden, InvalidState, Unavailable.
         """
         tenant = await self._authenticator.tenant(headers, request_id)
-        note(organization_id=organization_name(tenant.organization_id))
+        note(organization_id=type_id(ORGANIZATION, tenant.organization_id))
         db = self._database.tenant(tenant.organization_id, actor_of(tenant.principal, request_id))
         if not tenant.may(scope):
             await record_acts(db, [Act.lacking(scope)])

@@ -19,7 +19,7 @@ from app.api.documents import Documents, PersistedQueryNotFound
 from app.api.errors import ApiError, BadUserInput, ErrorCode, Forbidden, Overloaded, RateLimited
 from app.api.exchange import Headers, Received, Reply
 from app.api.graphiql import CONTENT_SECURITY_POLICY
-from app.api.ids import organization_name
+from app.api.ids import ORGANIZATION, type_id
 from app.api.limits import (
     GraphQLRequest,
     TooLarge,
@@ -159,7 +159,7 @@ class GraphQLEndpoint:
         tenant = seen.tenant = await self._authenticator.tenant(request.headers, request.request_id)
         for observer in self._observers:
             observer.entered(tenant)
-        note(organization_id=organization_name(tenant.organization_id))
+        note(organization_id=type_id(ORGANIZATION, tenant.organization_id))
         with Patience(request.receive, self._look_out) as patience:
             body = None if request.method in _SAFE else await self._body(request)
             patience.read()

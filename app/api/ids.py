@@ -1,7 +1,6 @@
 """Ids at the edge are TypeIDs: a prefix that names the type, then a UUIDv7."""
 
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Final
 from uuid import UUID
 
@@ -49,12 +48,6 @@ NOBODY: Final = UUID(int=0)
 def type_id(prefix: str, id_: UUID) -> str:
     """The id as clients see it. `prefix` is one of those above: nothing is left to be checked."""
     return f"{prefix}_{encode(id_.bytes)}"
-
-
-@lru_cache(maxsize=10_000)
-def organization_name(organization_id: UUID) -> str:
-    """An organization's id as clients see it: each request says it, and few of them are busy at a time."""
-    return type_id(ORGANIZATION, organization_id)
 
 
 def uuid_of(prefix: str, text: str) -> UUID:

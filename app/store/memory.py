@@ -232,16 +232,12 @@ class EntitlementMemory:
     ) -> bool:
         """Whether what a snapshot showed of a customer may not be used any more: by its age, news, or the clock."""
         ns = time.monotonic_ns()
-        if opened_ns <= ns - _KEPT_NS or opened_ns <= self._floor_ns[matter]:
-            return True
-        if self._news_of_all and opened_ns <= self._news_of_all.get((organization_id, matter), 0):
+        if opened_ns <= max(self._last_of_all_ns(organization_id, matter), ns - _KEPT_NS):
             return True
         return until is not None and self._is_past(until, known, ns)
 
-    def _is_past(self, until: datetime | None, known: _Known, ns: int) -> bool:
+    def _is_past(self, until: datetime, known: _Known, ns: int) -> bool:
         """Whether an instant has come by the tenant's clock: its own, or the database's as it was last seen."""
-        if until is None:
-            return False
         if known.test_clock is not None:
             return until <= known.test_clock
         if self._clock is None:
@@ -294,7 +290,8 @@ class EntitlementMemory:
 
     def _last_of_all_ns(self, organization_id: UUID, matter: Matter) -> int:
         """When news of a matter were last heard that are of all an organization's customers."""
-        return max(self._news_of_all.get((organization_id, matter), 0), self._floor_ns[matter])
+        floor_ns = self._floor_ns[matter]
+        return max(self._news_of_all.get((organization_id, matter), 0), floor_ns) if self._news_of_all else floor_ns
 
 
 def _put(kept: OrderedDict[Key, Value], key: Key, value: Value, most: int) -> tuple[Key, Value] | None:

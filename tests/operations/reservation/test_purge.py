@@ -1,18 +1,15 @@
 """reservation.purge: holds that ended long ago and counters that nobody needs go, and nothing else."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
 
 from app.jobs.usage_purge import do_usage_purge
 from app.operations.reservation.purge import purge_reservations
-from app.store.connection import ConnectionPool
-from app.store.tenancy import Database, TenantDatabase
+from app.store.tenancy import TenantDatabase
 from tests.caller import Caller
 from tests.operations.steps import (
-    TEST_ACTOR,
     entitlement,
     hard_quota,
     levels,
@@ -27,15 +24,6 @@ LEFT = """
 select (select count(*) from reservations where organization_id = $1),
        (select array_agg(period_start::date::text order by period_start) from quota_counters where organization_id = $1)
 """
-
-
-@pytest.fixture
-async def worker(tester: Caller, worker_url: str) -> AsyncIterator[TenantDatabase]:
-    """The organization as the worker's login opens it: it alone may delete these."""
-    pool = ConnectionPool(worker_url, size=2)
-    await pool.open()
-    yield Database(pool).tenant(tester.database.organization_id, TEST_ACTOR)
-    await pool.close()
 
 
 @pytest.fixture

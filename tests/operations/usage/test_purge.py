@@ -1,17 +1,14 @@
 """usage.purge: billed events may go, what they came to stays, and nothing else goes."""
 
-from collections.abc import AsyncIterator
-
 import asyncpg
 import pytest
 
 from app.domain.errors import Invalid
 from app.operations.usage.purge import purge_usage
 from app.operations.usage.rebuild import rebuild_usage
-from app.store.connection import ConnectionPool
-from app.store.tenancy import Database, TenantDatabase
+from app.store.tenancy import TenantDatabase
 from tests.caller import Caller
-from tests.operations.steps import TEST_ACTOR, meter, plan, send, set_clock, soft_quota, subscription
+from tests.operations.steps import meter, plan, send, set_clock, soft_quota, subscription
 
 RUN = "mutation { billingRun(input: {}) { invoicesGenerated userErrors { code } } }"
 USED = """{ usage(meter: "calls", window: HOUR, period: {start: "2026-01-01T00:00:00Z", end: "2026-04-01T00:00:00Z"}) {
@@ -19,15 +16,6 @@ total } }"""
 KEPT = """
 select array_agg(event_id order by event_id) from usage_events where organization_id = $1
 """
-
-
-@pytest.fixture
-async def worker(tester: Caller, worker_url: str) -> AsyncIterator[TenantDatabase]:
-    """The organization as the worker's login opens it: it alone may delete events."""
-    pool = ConnectionPool(worker_url, size=2)
-    await pool.open()
-    yield Database(pool).tenant(tester.database.organization_id, TEST_ACTOR)
-    await pool.close()
 
 
 async def test_billed_hours_go_and_what_they_came_to_stays(
