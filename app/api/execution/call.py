@@ -10,7 +10,7 @@ import strawberry
 from graphql import FieldNode, GraphQLField, GraphQLSchema, get_nullable_type, is_scalar_type
 from graphql.execution.values import VariableValues
 from strawberry.extensions import FieldExtension
-from strawberry.types.arguments import convert_arguments
+from strawberry.types.arguments import StrawberryArgument, convert_arguments
 from strawberry.types.field import StrawberryField
 
 from app.api.execution.values import Arguments
@@ -32,7 +32,7 @@ class Parameters:
         names = {name_of(argument): argument.python_name for argument in field.arguments}
         as_they_are = all(is_scalar_type(get_nullable_type(type_)) for type_ in types.values())
         self._arguments = Arguments(definition, node, names if as_they_are else None)
-        self._converted = () if as_they_are else field.arguments
+        self._converted: list[StrawberryArgument] = [] if as_they_are else field.arguments
         self._maps = [each.map_arguments for each in field.extensions if _maps(each)]
 
     def of(self, variables: VariableValues, info: Any) -> dict[str, Any]:
@@ -41,8 +41,7 @@ class Parameters:
         if self._converted:
             schema = self._schema
             registry = schema.schema_converter.scalar_registry
-            converted = list(self._converted)
-            taken = convert_arguments(taken, converted, scalar_registry=registry, config=schema.config, info=info)
+            taken = convert_arguments(taken, self._converted, scalar_registry=registry, config=schema.config, info=info)
         for change in self._maps:
             taken = change(taken)
         return taken
