@@ -22,7 +22,7 @@ from typing import NamedTuple
 import asyncpg
 import uvloop
 
-from bench.dashboard.client import ask_once
+from bench.client import ask_once
 from bench.dashboard.documents import ENTITLEMENT, INVOICE, WrongAnswer, data_of, digest, values_in
 from bench.dashboard.measure import Contestant, Cost, Meter
 from bench.dashboard.plot import plot

@@ -8,12 +8,12 @@ soon as it was answered or refused. Ends with 1 where the polite one's p99 is mo
 import asyncio
 import multiprocessing
 import statistics
-import time
 from collections import Counter
 
-import httpx
+import uvloop
 
-from bench.company import company_with
+from bench.client import Request, ask_every, ask_for, post
+from bench.company import Company, company_with
 from bench.processes import database_of, start_server
 from bench.scratch import scratch_database
 
@@ -35,7 +35,7 @@ async def main() -> int:
         flood = await company_with(database, "Flood", SUBSCRIPTIONS, months=1)
         url, server = await start_server(scratch)
         try:
-            quiet, loud, told = await measure(url, polite.api_key, flood.api_key)
+            quiet, loud, told = await measure(asking(url, polite, POLITE), asking(url, flood, FLOOD))
         finally:
             server.stop()
     print(f"{'':14}{'answers':>9}{'p50 ms':>9}{'p99 ms':>9}")
@@ -48,70 +48,47 @@ async def main() -> int:
     return 0 if ratio <= RATIO_MAX else 1
 
 
-async def measure(url: str, polite: str, flood: str) -> tuple[list[float], list[float], Counter[int]]:
+def asking(url: str, company: Company, document: str) -> Request:
+    """A document as an organization asks it."""
+    return post(
+        int(url.rpartition(":")[2]), "/graphql", {"authorization": f"Bearer {company.api_key}"}, {"query": document}
+    )
+
+
+async def measure(polite: Request, flood: Request) -> tuple[list[float], list[float], Counter[int]]:
     """Seconds in quiet and in the flood, and what the flood was told; spans of both in turn."""
     quiet: list[float] = []
     loud: list[float] = []
     told: Counter[int] = Counter()
-    await ask(url, polite, SPAN_SECONDS)
+    await ask(polite)
     context = multiprocessing.get_context("spawn")
     for span in range(SPANS):
         if span % 2 == 0:
-            quiet += await ask(url, polite, SPAN_SECONDS)
+            quiet += await ask(polite)
             continue
         answers = context.Queue()
-        flooding = context.Process(target=flood_for, args=(url, flood, SPAN_SECONDS + 2, answers))
+        flooding = context.Process(target=flood_for, args=(flood, SPAN_SECONDS + 2, answers))
         flooding.start()
         await asyncio.sleep(1.5)
-        loud += await ask(url, polite, SPAN_SECONDS)
+        loud += await ask(polite)
         told += await asyncio.to_thread(answers.get)
         flooding.join()
     return quiet, loud, told
 
 
-async def ask(url: str, api_key: str, seconds: float) -> list[float]:
-    """Ask at fixed instants, whether or not the last answer is there, and give how long each took."""
-    taken: list[float] = []
-    async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=30) as client:
-
-        async def once() -> None:
-            begun = time.perf_counter()
-            answer = await client.post(
-                "/graphql", json={"query": POLITE}, headers={"authorization": f"Bearer {api_key}"}
-            )
-            taken.append(time.perf_counter() - begun)
-            if "errors" in answer.json():
-                raise AssertionError(answer.text)
-
-        async with asyncio.TaskGroup() as group:
-            until = time.perf_counter() + seconds
-            while time.perf_counter() < until:
-                group.create_task(once())
-                await asyncio.sleep(EVERY_SECONDS)
-    return taken
+async def ask(request: Request) -> list[float]:
+    """Ask politely, and give how long each answer took. Raises ConnectionError where one is refused or says errors."""
+    heard = (await ask_every(EVERY_SECONDS, request, seconds=SPAN_SECONDS)).all_answered()
+    if b'"errors"' in heard.body:
+        raise ConnectionError(heard.body.decode())
+    return heard.seconds
 
 
-def flood_for(url: str, api_key: str, seconds: float, answers: "multiprocessing.Queue[Counter[int]]") -> None:
+def flood_for(request: Request, seconds: float, answers: "multiprocessing.Queue[Counter[int]]") -> None:
     """Ask without a pause on many connections."""
-
-    async def run() -> Counter[int]:
-        told: Counter[int] = Counter()
-        until = time.perf_counter() + seconds
-        limits = httpx.Limits(max_connections=None)
-
-        async def one(client: httpx.AsyncClient) -> None:
-            while time.perf_counter() < until:
-                answer = await client.post(
-                    "/graphql", json={"query": FLOOD}, headers={"authorization": f"Bearer {api_key}"}
-                )
-                told[answer.status_code] += 1
-
-        async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=30, limits=limits) as client:
-            await asyncio.gather(*(one(client) for _ in range(CONNECTIONS)))
-        return told
-
-    answers.put(asyncio.run(run()))
+    heard = uvloop.run(ask_for([request], connections=CONNECTIONS, seconds=seconds))
+    answers.put(heard.statuses)
 
 
 if __name__ == "__main__":
-    raise SystemExit(asyncio.run(main()))
+    raise SystemExit(uvloop.run(main()))

@@ -105,6 +105,7 @@ class Patience:
             self._timer.cancel()
         if self._task is not None:
             self._task.cancel()
+            self._task = None  # its error holds this object: together they would be garbage for the collector
         if self._end is not None and self._inside is not None and self._inside.uncancel() == 0:
             if kind is not None and issubclass(kind, asyncio.CancelledError):
                 raise self._end from error

@@ -61,12 +61,15 @@ def run_(
 
 
 async def _bill(database: "WorkerDatabase", organizations: list[UUID], until: datetime | None) -> Tally:
+    import structlog  # noqa: PLC0415
+
     from app.api.ids import ORGANIZATION, SUBSCRIPTION, type_id  # noqa: PLC0415
     from app.domain.errors import Refusal  # noqa: PLC0415
     from app.operations.billing.run import run_billing  # noqa: PLC0415
     from app.store.connection import Unavailable  # noqa: PLC0415
     from app.store.tenant import Actor  # noqa: PLC0415
 
+    log = structlog.get_logger(__name__)
     invoices, failures = 0, []
     with _progress() as progress:
         task = progress.add_task("Billing", total=len(organizations), invoices=0)
@@ -79,8 +82,11 @@ async def _bill(database: "WorkerDatabase", organizations: list[UUID], until: da
             tenant = database.tenants.tenant(organization_id, Actor("SYSTEM", "tallygate billing run", "billing.run"))
             try:
                 summary = await run_billing(tenant, until, told)
-            except (Refusal, Unavailable) as error:  # it keeps the others from nothing
+            except (Refusal, Unavailable) as error:
                 failures.append(f"{name}: {error}")
+            except Exception:  # what is broken about one keeps the others from nothing
+                log.exception("billing.organization_failed", organization_id=name)
+                failures.append(f"{name}: It cannot be billed: the log says why.")
             else:
                 invoices += summary.invoices
                 failures += [

@@ -8,7 +8,7 @@ from statistics import median, quantiles
 
 import asyncpg
 
-from bench.dashboard.client import Request, ask_for
+from bench.client import Heard, Request, ask_for
 from bench.dashboard.servers import Running
 
 PROC = Path("/proc")
@@ -72,17 +72,21 @@ class Meter:
         """Warm up, then that many rounds, each in the opposite order of the one before."""
         costs = {contestant.running.kind.name: Cost() for contestant in contestants}
         for contestant in contestants:
-            await ask_for(contestant.requests, connections=self._connections, seconds=self._seconds)
+            await self._ask(contestant)
         for number in range(count):
             for contestant in contestants if number % 2 == 0 else reversed(contestants):
                 await self._turn(contestant, costs[contestant.running.kind.name])
         return costs
 
+    async def _ask(self, contestant: Contestant) -> Heard:
+        heard = await ask_for(contestant.requests, connections=self._connections, seconds=self._seconds)
+        return heard.all_answered()
+
     async def _turn(self, contestant: Contestant, cost: Cost) -> None:
         server_before = _cpu_seconds(_with_children(contestant.running.pid))
         database_before = await self._database_cpu()
         began = time.perf_counter()
-        heard = await ask_for(contestant.requests, connections=self._connections, seconds=self._seconds)
+        heard = await self._ask(contestant)
         elapsed = time.perf_counter() - began
         server_after = _cpu_seconds(_with_children(contestant.running.pid))
         database_after = await self._database_cpu()

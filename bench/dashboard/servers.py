@@ -15,7 +15,7 @@ from pathlib import Path
 
 import orjson
 
-from bench.dashboard.client import Request, ask_once, post
+from bench.client import Request, ask_once, post
 from bench.dashboard.documents import DASHBOARD, DASHBOARD_OF_TABLES
 from bench.dashboard.seed import PEPPER, Viewer
 

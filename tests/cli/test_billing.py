@@ -1,9 +1,12 @@
 """`tallygate billing run` at the keyboard."""
 
+import asyncio
 import json
 
+import asyncpg
 import pytest
 
+from app.api.ids import ORGANIZATION, uuid_of
 from tests.cli.test_cli import run
 from tests.conftest import PEPPER
 
@@ -45,3 +48,20 @@ def test_it_says_what_is_wrong(worker_url: str, options: tuple[str, ...], senten
     assert done.exit_code == 1
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr
+
+
+async def test_one_that_is_broken_keeps_no_other_from_its_bills(
+    worker_url: str, organization: str, administrator: asyncpg.Connection
+) -> None:
+    """Whatever is wrong with it: it is named, the others are billed, and the log has the reason."""
+    id_ = uuid_of(ORGANIZATION, organization)
+    forget = "update audit_chains set last_sequence = last_sequence - 1 where organization_id = $1"
+    await administrator.execute(forget, id_)
+    try:
+        done = await asyncio.to_thread(run, "billing", "run", "--all", DATABASE_URL=worker_url)
+    finally:
+        await administrator.execute(forget.replace("- 1", "+ 1"), id_)
+    assert done.exit_code == 1
+    assert f"{organization}: It cannot be billed: the log says why." in done.stdout
+    assert "Organizations: " in done.stdout
+    assert '"event":"billing.organization_failed"' in done.stderr
