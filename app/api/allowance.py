@@ -36,6 +36,10 @@ class _Account:
     empty_until: float = 0.0
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
+    def holds(self, points: int) -> bool:
+        """Whether so many may be spent of what was leased."""
+        return self.points >= points and self.until >= time.monotonic()
+
 
 class Balance(NamedTuple):
     """What is left after spending, and how long the bucket takes to be full again."""
@@ -60,11 +64,21 @@ class Allowance:
         """
         if not self.bucket.refill:
             return None
+        balance = self.spend_leased(organization_id, points)
+        if balance is not None:
+            return balance
         account = self._account(organization_id)
-        if account.points < points or account.until < time.monotonic():
-            async with account.turn:
-                if account.points < points or account.until < time.monotonic():
-                    await self._lease(organization_id, account, points)
+        async with account.turn:
+            if not account.holds(points):
+                await self._lease(organization_id, account, points)
+        account.points -= points
+        return self._balance(account)
+
+    def spend_leased(self, organization_id: UUID, points: int) -> Balance | None:
+        """Spend points that are at hand, without any wait; None where they are not."""
+        account = self._account(organization_id)
+        if not account.holds(points):
+            return None
         account.points -= points
         return self._balance(account)
 

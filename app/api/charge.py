@@ -36,7 +36,8 @@ async def charge(context: "Context", cost: Cost, variables: Mapping[str, Any] | 
     """Charge for an operation, once: a plan that failed is not paid for again. Raises TooComplex, RateLimited."""
     if context.till is not None and context.charge is None and context.given_tenant is not None:
         charged = context.charge = context.till.asked(cost.of(variables))
-        await context.till.pay(context.given_tenant.organization_id, charged)
+        if not context.till.is_paid(context.given_tenant.organization_id, charged):
+            await context.till.pay(context.given_tenant.organization_id, charged)
 
 
 class Till:
@@ -47,18 +48,26 @@ class Till:
         self._allowance = allowance
         size, refill = allowance.bucket.size, allowance.bucket.refill
         self._policy = f'"{POLICY}";q={size};w={-(-size // max(refill, 1))}'
+        self._policy_header = (b"ratelimit-policy", self._policy.encode())
 
     def asked(self, points: int) -> Charge:
         """A charge of so many points, not paid yet."""
         return Charge(points, self._budget)
 
-    async def pay(self, organization_id: UUID, charge: Charge) -> None:
-        """Take the points out of the organization's allowance. Raises TooComplex, RateLimited."""
+    def is_paid(self, organization_id: UUID, charge: Charge) -> bool:
+        """Take the points out of what this process has of the allowance, where that is enough. Raises TooComplex."""
         if charge.requested > charge.budget:
             raise TooComplex(
                 f"The operation costs {charge.requested:,} points, and {charge.budget:,} is the most:"
                 " ask for smaller pages, or for less at a time."
             )
+        if not self._allowance.bucket.refill:
+            return True
+        charge.balance = self._allowance.spend_leased(organization_id, charge.requested)
+        return charge.balance is not None
+
+    async def pay(self, organization_id: UUID, charge: Charge) -> None:
+        """Take the points out of the organization's allowance. Raises RateLimited."""
         try:
             charge.balance = await self._allowance.spend(organization_id, charge.requested)
         except RateLimited as error:
@@ -87,7 +96,7 @@ class Till:
         """RateLimit and RateLimit-Policy (draft-ietf-httpapi-ratelimit-headers); none where there is no limit."""
         if charge is None or charge.balance is None:
             return ()
-        limits = (b"ratelimit-policy", self._policy.encode()), (b"ratelimit", _left(charge.balance).encode())
+        limits = self._policy_header, (b"ratelimit", _left(charge.balance).encode())
         if charge.retry_after_seconds is None:
             return limits
         return (b"retry-after", str(charge.retry_after_seconds).encode()), *limits

@@ -164,10 +164,14 @@ class GraphQLEndpoint:
             body = None if request.method in _SAFE else await self._body(request)
             patience.read()
             # Only now, so that a slow client takes nobody's place.
-            await self._turnstile.enter(tenant.organization_id)
+            if not self._turnstile.is_entered(tenant.organization_id):
+                await self._turnstile.enter(tenant.organization_id)
             try:
                 patience.answered()
-                given = await self._given(request, body, tenant)
+                given = _from_url(request.parameters) if body is None else request_from_json(body)
+                if given.document_id or given.document_hash or tenant.principal.trusted_documents_only:
+                    given = await self._spelled_out(given, tenant, request.request_id)
+                self._check_size(body, given)
                 context = seen.context = self._context(request, given, tenant)
                 answer = await self._execute(given, context, read_only=body is None)
                 if not answer.refused:
@@ -181,15 +185,13 @@ class GraphQLEndpoint:
         declared = request.headers.get("content-length", "")
         return body_of(request.receive, declared, bytes_max=self._settings.usage_body_bytes_max)
 
-    async def _given(self, request: Received, body: bytes | None, tenant: Tenant) -> GraphQLRequest:
-        """The request, its document spelled out. Raises BadUserInput, and what `Documents` raises."""
-        given = _from_url(request.parameters) if body is None else request_from_json(body)
-        if given.document_id or given.document_hash or tenant.principal.trusted_documents_only:
-            text = await self._documents.text_of(given, tenant, request.request_id)
-            given = given._replace(query=text)
+    async def _spelled_out(self, given: GraphQLRequest, tenant: Tenant, request_id: str) -> GraphQLRequest:
+        """The request with the text of the document that it names. Raises what `Documents` raises."""
+        return given._replace(query=await self._documents.text_of(given, tenant, request_id))
+
+    def _check_size(self, body: bytes | None, given: GraphQLRequest) -> None:
         if body is not None and len(body) > self._settings.body_bytes_max and "usageRecord" not in given.query:
             raise TooLarge(f"The request is larger than {self._settings.body_bytes_max:,} bytes.")
-        return given
 
     def _context(self, request: Received, given: GraphQLRequest, tenant: Tenant) -> Context:
         return Context(

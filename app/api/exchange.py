@@ -20,9 +20,7 @@ class Received:
         self.method: str = scope["method"]
         self.receive = receive
         self.request_id: str = scope["state"]["request_id"]
-        self.headers: Mapping[str, str] = {
-            name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(scope["headers"])
-        }
+        self.headers: Mapping[str, str] = scope["state"]["headers"]
         self._query: bytes = scope["query_string"]
 
     @property

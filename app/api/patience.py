@@ -28,6 +28,7 @@ class LookOut:
     def __init__(self, *, body_seconds: float, answer_seconds: float) -> None:
         self.body_seconds = body_seconds
         self.answer_seconds = answer_seconds
+        self.loop: asyncio.AbstractEventLoop | None = None
         self._met: dict[Patience, None] = {}
         self._new: dict[Patience, None] = {}
         self._is_walking = False
@@ -37,7 +38,9 @@ class LookOut:
         self._new[patience] = None
         if not self._is_walking:
             self._is_walking = True
-            asyncio.get_running_loop().call_later(_ROUND_SECONDS, self._walk)
+            # To ask for it each time would be a system call for each request.
+            self.loop = asyncio.get_running_loop()
+            self.loop.call_later(_ROUND_SECONDS, self._walk)
 
     def remove(self, patience: "Patience") -> None:
         """It is over."""
@@ -78,8 +81,8 @@ class Patience:
 
     def __enter__(self) -> Self:
         """Begin to wait."""
-        self._inside = asyncio.current_task()
         self._look_out.add(self)
+        self._inside = asyncio.current_task(self._look_out.loop)
         return self
 
     def read(self) -> None:

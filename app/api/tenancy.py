@@ -57,27 +57,36 @@ class Context:
     document: str = ""
     idempotency_header: str | None = None
     given_tenant: Tenant | None = None
-    dry_run: bool = False
-    refused: bool = False
-    root_fields: int = 1
-    reserved_key: IdempotencyKey | None = None
-    replayed: bool = False
     introspection: bool = True
     till: "Till | None" = None
-    charge: "Charge | None" = None
     planner: bool = True
-    planning: Planning | None = None
-    unplanned_because: str | None = None
-    operation: OperationDefinitionNode | None = None
-    was_refused: bool = False
-    document_known: Any = None
-    reading: Mapping[str, Columns] = field(default_factory=dict)
-    attempted: Act | None = None
-    acts: dict[Act, None] = field(default_factory=dict)
-    shown_once: set[str] = field(default_factory=set)
-    revealed: set[str] = field(default_factory=set)
+    acts: dict[Act, None] = field(default_factory=dict, init=False)
+    reading: Mapping[str, Columns] = field(default_factory=dict, init=False)
+    # What most requests leave as it is, so that it costs them nothing.
+    dry_run: bool = field(default=False, init=False)
+    refused: bool = field(default=False, init=False)
+    was_refused: bool = field(default=False, init=False)
+    replayed: bool = field(default=False, init=False)
+    root_fields: int = field(default=1, init=False)
+    reserved_key: IdempotencyKey | None = field(default=None, init=False)
+    attempted: Act | None = field(default=None, init=False)
+    charge: "Charge | None" = field(default=None, init=False)
+    planning: Planning | None = field(default=None, init=False)
+    unplanned_because: str | None = field(default=None, init=False)
+    operation: OperationDefinitionNode | None = field(default=None, init=False)
+    document_known: Any = field(default=None, init=False)
     entered: bool = field(default=False, init=False)
     shared: bool = field(default=False, init=False)
+
+    @cached_property
+    def shown_once(self) -> set[str]:
+        """Secrets that the first answer shows, and no repetition."""
+        return set()
+
+    @cached_property
+    def revealed(self) -> set[str]:
+        """Texts that the answer shows, and that are sealed where it is kept."""
+        return set()
 
     @property
     def tenant(self) -> Tenant:

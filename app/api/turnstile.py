@@ -27,13 +27,16 @@ class Turnstile:
         self._total = 0
         self._waiting: OrderedDict[UUID, deque[asyncio.Future[None]]] = OrderedDict()
 
-    async def enter(self, organization_id: UUID) -> None:
-        """Take a place, or wait for one. Raises RateLimited for too many that wait, Overloaded after two seconds.
+    def is_entered(self, organization_id: UUID) -> bool:
+        """Take a place, if one is free and nobody waits for it. Whoever entered has to leave."""
+        if not self._is_free(organization_id) or organization_id in self._waiting:
+            return False
+        self._admit(organization_id)
+        return True
 
-        Whoever entered has to leave.
-        """
-        if self._is_free(organization_id) and organization_id not in self._waiting:
-            self._admit(organization_id)
+    async def enter(self, organization_id: UUID) -> None:
+        """Take a place, or wait for one. Raises RateLimited for too many that wait, Overloaded after two seconds."""
+        if self.is_entered(organization_id):
             return
         queue = self._waiting.setdefault(organization_id, deque())
         if len(queue) >= WAITING_MAX:

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 from uuid import UUID
 
 from app.domain.entitlement import Entitlement, FeatureName, Level, LevelKey, Terms, entitled
@@ -32,7 +32,9 @@ ANSWERS_MAX: Final = 16
 KEPT: Final = timedelta(minutes=10)
 """A backstop: after that long a thing is read again, whatever was heard."""
 
-_KEPT_NS: Final = KEPT // timedelta(microseconds=1) * 1_000
+_MICROSECOND: Final = timedelta(microseconds=1)
+_KEPT_NS: Final = KEPT // _MICROSECOND * 1_000
+_NEVER: Final = 2**63
 
 ONE_MORE: Final = Decimal(1)
 
@@ -43,15 +45,23 @@ Value = TypeVar("Value")
 class _Known:
     """What is known of a customer; `opened_ns` is of the snapshot that it was read in (see `Transaction`)."""
 
-    __slots__ = ("answers", "levels", "levels_opened_ns", "levels_until", "terms", "terms_opened_ns", "test_clock")
+    __slots__ = (
+        "answers",
+        "levels",
+        "levels_opened_ns",
+        "levels_until_ns",
+        "terms",
+        "terms_opened_ns",
+        "terms_until_ns",
+    )
 
-    def __init__(self, terms: Terms, test_clock: datetime | None, opened_ns: int) -> None:
+    def __init__(self, terms: Terms, seen: "_SeenAt") -> None:
         self.terms = terms
-        self.test_clock = test_clock
-        self.terms_opened_ns = opened_ns
+        self.terms_opened_ns = seen.opened_ns
+        self.terms_until_ns = seen.ns_of(terms.until)
         self.levels: dict[LevelKey, Level] | None = None
-        self.levels_opened_ns = opened_ns
-        self.levels_until: datetime | None = None
+        self.levels_opened_ns = seen.opened_ns
+        self.levels_until_ns = _NEVER
         self.answers: dict[tuple[str, Decimal], Entitlement] = {}
 
     def answer(self, feature: str, quantity: Decimal) -> Entitlement | None:
@@ -72,12 +82,26 @@ class _Known:
         self.levels = None
         self.answers.clear()
 
-    def measured(self, levels: dict[LevelKey, Level], opened_ns: int) -> None:
+    def measured(self, levels: dict[LevelKey, Level], seen: "_SeenAt") -> None:
         """Take in how much is used and held."""
         self.answers.clear()
         self.levels = levels
-        self.levels_opened_ns = opened_ns
-        self.levels_until = min((each.until for each in levels.values() if each.until is not None), default=None)
+        self.levels_opened_ns = seen.opened_ns
+        self.levels_until_ns = min((seen.ns_of(each.until) for each in levels.values()), default=_NEVER)
+
+
+class _SeenAt(NamedTuple):
+    """When a snapshot shows what it shows: by the tenant's clock, and by this process's."""
+
+    now: datetime
+    is_test: bool
+    opened_ns: int
+
+    def ns_of(self, until: datetime | None) -> int:
+        """When an instant comes, by this process's clock. A test clock stands still: it is news where it is moved."""
+        if until is None or (self.is_test and until > self.now):
+            return _NEVER
+        return 0 if self.is_test else self.opened_ns + (until - self.now) // _MICROSECOND * 1_000
 
 
 class EntitlementMemory:
@@ -99,7 +123,6 @@ class EntitlementMemory:
         self._forgotten_ns = 0
         self._news_of_all: OrderedDict[tuple[UUID, Matter], int] = OrderedDict()
         self._floor_ns = dict.fromkeys(Matter, 0)
-        self._clock: tuple[datetime, int] | None = None
         if listener is not None:
             for matter, channel in CHANNELS.items():
                 listener.subscribe(channel, self._hearing(matter), self._missed)
@@ -159,10 +182,10 @@ class EntitlementMemory:
         """A customer's terms and levels: what is not known, or not as the snapshot sees it, is read there."""
         known = self._terms_known(tx.organization_id, customer_id)
         if known is not None and self._is_current(tx, Matter.TERMS, known.terms.customer_id):
-            _, _, now = await load_moment(tx)
+            _, test_clock, now = await load_moment(tx)
             levels = await load_levels(tx, counted_of([known.terms]), now)
             if self._is_current(tx, Matter.USAGE, known.terms.customer_id):
-                known.measured(levels, tx.opened_ns)
+                known.measured(levels, _SeenAt(now, test_clock is not None, tx.opened_ns))
             return known.terms, levels
         customer = await find_customer(tx, customer_id)
         if customer.is_default:
@@ -172,14 +195,13 @@ class EntitlementMemory:
 
     async def _load(self, tx: Transaction, customer_ids: Sequence[UUID]) -> list[_Known]:
         zone, test_clock, now = await load_moment(tx)
-        if test_clock is None:
-            self._clock = (now, tx.opened_ns)
+        seen = _SeenAt(now, test_clock is not None, tx.opened_ns)
         terms = await load_terms(tx, customer_ids, zone, now, self._book)
         levels = await load_levels(tx, counted_of(terms.values()), now)
         found = []
         for key, each in terms.items():
-            known = _Known(each, test_clock, tx.opened_ns)
-            known.measured({of: levels[of] for of in (counted.key for counted in counted_of([each]))}, tx.opened_ns)
+            known = _Known(each, seen)
+            known.measured({of: levels[of] for of in (counted.key for counted in counted_of([each]))}, seen)
             if all(self._is_current(tx, matter, key) for matter in (Matter.TERMS, Matter.USAGE)):
                 _put(self._customers, (tx.organization_id, key), known, self._customers_max)
             found.append(known)
@@ -198,7 +220,7 @@ class EntitlementMemory:
         known = self._terms_known(organization_id, customer_id)
         if known is None or known.levels is None:
             return known
-        if self._is_stale(organization_id, Matter.USAGE, known.levels_opened_ns, known.levels_until, known):
+        if self._is_stale(organization_id, Matter.USAGE, known.levels_opened_ns, known.levels_until_ns):
             known.forget_levels()
         return known
 
@@ -213,7 +235,7 @@ class EntitlementMemory:
         known = self._customers.get(key)
         if known is None:
             return None
-        if self._is_stale(organization_id, Matter.TERMS, known.terms_opened_ns, known.terms.until, known):
+        if self._is_stale(organization_id, Matter.TERMS, known.terms_opened_ns, known.terms_until_ns):
             del self._customers[key]
             return None
         self._customers.move_to_end(key)
@@ -227,23 +249,10 @@ class EntitlementMemory:
         heard_ns = self._last_of_all_ns(organization_id, Matter.CATALOG)
         return name if opened_ns > max(heard_ns, time.monotonic_ns() - _KEPT_NS) else None
 
-    def _is_stale(
-        self, organization_id: UUID, matter: Matter, opened_ns: int, until: datetime | None, known: _Known
-    ) -> bool:
+    def _is_stale(self, organization_id: UUID, matter: Matter, opened_ns: int, until_ns: int) -> bool:
         """Whether what a snapshot showed of a customer may not be used any more: by its age, news, or the clock."""
         ns = time.monotonic_ns()
-        if opened_ns <= max(self._last_of_all_ns(organization_id, matter), ns - _KEPT_NS):
-            return True
-        return until is not None and self._is_past(until, known, ns)
-
-    def _is_past(self, until: datetime, known: _Known, ns: int) -> bool:
-        """Whether an instant has come by the tenant's clock: its own, or the database's as it was last seen."""
-        if known.test_clock is not None:
-            return until <= known.test_clock
-        if self._clock is None:
-            return True
-        now, seen_ns = self._clock
-        return until <= now + timedelta(microseconds=(ns - seen_ns) // 1_000)
+        return ns >= until_ns or opened_ns <= max(self._last_of_all_ns(organization_id, matter), ns - _KEPT_NS)
 
     def _is_current(self, tx: Transaction, matter: Matter, customer_id: UUID | None) -> bool:
         """Whether what a snapshot shows is still so: it was opened while all was heard, and nothing was since."""

@@ -1,6 +1,6 @@
 """Starlette's application, with a short way to the addresses that are asked for most."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any
 
 from starlette.applications import Starlette
@@ -33,9 +33,9 @@ class Edge(Starlette):
         """What is around, the first outermost; then the way that a request goes."""
         hot, other = self.hot, ExceptionMiddleware(self.router, handlers=self.exception_handlers)
 
-        async def found(scope: Scope, receive: Receive, send: Send) -> None:
+        def found(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
             known = hot.get(scope["path"]) if scope["type"] == "http" else None
-            await (other if known is None else known)(scope, receive, send)
+            return (other if known is None else known)(scope, receive, send)
 
         app: ASGIApp = found
         for middleware, positional, named in reversed(self._around):

@@ -12,8 +12,9 @@ from app.logs import begin_notes
 
 log = structlog.get_logger(__name__)
 
-REQUEST_ID: Final = b"x-request-id"
-_ACCEPTABLE: Final = re.compile(rb"[A-Za-z0-9_.:-]{1,100}\Z")
+REQUEST_ID: Final = "x-request-id"
+_REQUEST_ID: Final = REQUEST_ID.encode()
+_ACCEPTABLE: Final = re.compile(r"[A-Za-z0-9_.:-]{1,100}\Z")
 _HEADERS: Final = [
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
@@ -28,13 +29,14 @@ class RequestIdMiddleware:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on with `request.state.request_id`."""
+        """Pass the request on, with its `request_id` and its `headers` by their names in `request.state`."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = _request_id(scope)
-        scope.setdefault("state", {})["request_id"] = request_id
-        bears_id = (REQUEST_ID, request_id.encode())
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(scope["headers"])}
+        request_id = _request_id(headers.get(REQUEST_ID))
+        scope.setdefault("state", {}).update(headers=headers, request_id=request_id)
+        bears_id = (_REQUEST_ID, request_id.encode())
         started = False
 
         async def send_with_headers(message: Message) -> None:
@@ -54,9 +56,8 @@ class RequestIdMiddleware:
             await _masked(send_with_headers, request_id)
 
 
-def _request_id(scope: Scope) -> str:
-    given = dict(scope["headers"]).get(REQUEST_ID)
-    return given.decode() if given is not None and _ACCEPTABLE.match(given) else f"req_{uuid7().hex}"
+def _request_id(given: str | None) -> str:
+    return given if given is not None and _ACCEPTABLE.match(given) else f"req_{uuid7().hex}"
 
 
 async def _masked(send: Send, request_id: str) -> None:

@@ -94,7 +94,7 @@ async def _answer(operation: Operation, plan: Plan) -> ExecutionResult | None:
     context.operation = operation.node
     context.reading = plan.columns
     try:
-        data = await answer(operation, plan)
+        (data,) = await answer(operation, plan)
     except Exception as error:  # noqa: BLE001 - graphql-core says what it was, where and with which nulls
         context.planning, context.unplanned_because = Planning.REPEATED, reason_of(error)
         context.reading = {}

@@ -5,11 +5,11 @@ query run again through graphql-core, in the same snapshot, so that every error,
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import cache, cached_property, partial
 from inspect import isawaitable
 from itertools import chain
-from typing import Any, NamedTuple, cast
+from typing import Any, Final, NamedTuple, cast
 
 import strawberry
 from graphql import GraphQLResolveInfo, OperationDefinitionNode
@@ -30,10 +30,16 @@ class Operation(NamedTuple):
     context: Any
 
 
-async def answer(operation: Operation, plan: Plan) -> dict[str, Any]:
-    """The data of an operation by its plan. Raises what a resolver raises, Unplanned for what a plan cannot answer."""
-    (found,) = await _Walk(operation).select(plan.root, [None])
-    return found
+def answer(operation: Operation, plan: Plan) -> Awaitable[list[dict[str, Any]]]:
+    """The data of an operation by its plan, in a list of one.
+
+    Raises what a resolver raises, Unplanned for what a plan cannot answer.
+    """
+    return _Walk(operation).select(plan.root, _NOTHING)
+
+
+_NOTHING: Final = (None,)
+"""What stands above an operation: one value, which is none."""
 
 
 class _Walk:
@@ -58,6 +64,9 @@ class _Walk:
                 else:
                     completed = await self._complete(field.shape, values, field)
                 key = field.key
+                if len(found) == 1:
+                    (found[0][key],) = completed
+                    continue
                 for one, value in zip(found, completed, strict=True):
                     one[key] = value
         return found
