@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 DRAIN_SECONDS: Final = 10
 """For what is under way once no more connections are taken."""
 
-GARBAGE_AFTER_OBJECTS: Final = 20_000
+GARBAGE_AFTER_OBJECTS: Final = 5_000
 """How many more objects than before make the collector look among the youngest; Python's own is 700."""
 
 
