@@ -45,6 +45,7 @@ HOUR = timedelta(hours=1)
 OLDEST = timedelta(days=35)
 NEWEST = timedelta(minutes=15)
 
+_NOTHING = Decimal()
 QUANTITY_MAX = Decimal(10**15)
 """Of one event. Sums have no bound: what is billed is priced exactly, however large, and only its amount is bounded."""
 
@@ -60,9 +61,9 @@ def out_of_bounds(occurred_at: datetime, now: datetime) -> str | None:
 
 def bad_quantity(quantity: Decimal) -> str | None:
     """Say why an event of that finite quantity is not taken, or None where it is: 0 to 10^15, up to 12 decimals."""
-    if not 0 <= quantity <= QUANTITY_MAX:
+    if not _NOTHING <= quantity <= QUANTITY_MAX:
         return f"Give a quantity from 0 to {figure(QUANTITY_MAX)}."
-    if decimals_of(quantity) > DECIMALS_MAX:
+    if quantity != quantity.to_integral_value() and decimals_of(quantity) > DECIMALS_MAX:
         return f"Give a quantity with at most {DECIMALS_MAX} decimals."
     return None
 
