@@ -8,8 +8,6 @@ from starlette.middleware import Middleware
 from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.web.wire import at_once
-
 
 class Edge(Starlette):
     """Routes as Starlette does, but for `hot` addresses: they are found by their path, and say what methods they take.
@@ -21,13 +19,6 @@ class Edge(Starlette):
         super().__init__(**options)
         self.hot = hot
         self._around = around
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, or live as long as the server does."""
-        scope["app"] = self
-        if self.middleware_stack is None:
-            self.middleware_stack = self.build_middleware_stack()
-        await self.middleware_stack(scope, receive, at_once(send))
 
     def build_middleware_stack(self) -> ASGIApp:
         """What is around, the first outermost; then the way that a request goes."""

@@ -5,10 +5,11 @@ from typing import Final
 
 import orjson
 import structlog
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uuid_utils import uuid7
 
 from app.logs import begin_notes
+from app.web.wire import Sender
 
 log = structlog.get_logger(__name__)
 
@@ -37,23 +38,15 @@ class RequestIdMiddleware:
         request_id = _request_id(headers.get(REQUEST_ID))
         scope.setdefault("state", {}).update(headers=headers, request_id=request_id)
         bears_id = (_REQUEST_ID, request_id.encode())
-        started = False
-
-        async def send_with_headers(message: Message) -> None:
-            nonlocal started
-            if message["type"] == "http.response.start":
-                started = True
-                message["headers"] = [*message["headers"], *_HEADERS, bears_id]
-            await send(message)
-
+        sender = Sender(send, [*_HEADERS, bears_id])
         begin_notes(request_id=request_id)
         try:
-            await self._app(scope, receive, send_with_headers)
+            await self._app(scope, receive, sender.send)
         except Exception:
             log.exception("request.failed", request_id=request_id, path=scope["path"])
-            if started:
+            if sender.started:
                 raise
-            await _masked(send_with_headers, request_id)
+            await _masked(sender.send, request_id)
 
 
 def _request_id(given: str | None) -> str:

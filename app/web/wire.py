@@ -6,6 +6,7 @@ and most wake the client: for a small answer that is a fourth of all that the se
 
 import asyncio
 import time
+from collections.abc import Sequence
 from typing import Any, Final
 
 from starlette.types import Message, Send
@@ -62,38 +63,41 @@ class HttpProtocol(HttpToolsProtocol):
         super().shutdown()
 
 
-def at_once(send: Send) -> Send:
-    """What an application sends by, where `send` is that of such a protocol; else `send` as it is."""
-    cycle = getattr(send, "__self__", None)
-    protocol = getattr(getattr(cycle, "on_response", None), "__self__", None)
-    return _Sender(cycle, protocol.outbox).send if isinstance(protocol, HttpProtocol) else send
+class Sender:
+    """Sends an answer with headers of its own added; one that begins is held until its body comes.
 
+    What is whole then leaves by the outbox, where `send` is that of such a protocol; all else goes by `send`.
+    """
 
-class _Sender:
-    """Holds an answer that begins until its body comes; what is not whole then is uvicorn's."""
+    __slots__ = ("_bears", "_begun", "_cycle", "_outbox", "_send", "started")
 
-    __slots__ = ("_begun", "_cycle", "_outbox")
-
-    def __init__(self, cycle: Any, outbox: Outbox) -> None:
-        self._cycle = cycle
-        self._outbox = outbox
+    def __init__(self, send: Send, bears: Sequence[tuple[bytes, bytes]]) -> None:
+        self.started = False
+        self._send = send
+        self._bears = bears
         self._begun: Message | None = None
+        self._cycle: Any = getattr(send, "__self__", None)
+        protocol = getattr(getattr(self._cycle, "on_response", None), "__self__", None)
+        self._outbox = protocol.outbox if isinstance(protocol, HttpProtocol) else None
 
     async def send(self, message: Message) -> None:
-        """Take a part of an answer."""
+        """Take a part of an answer. `started` once there is no other answer to be given any more."""
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message["headers"], *self._bears]
+            if self._outbox is not None and not self._cycle.response_started:
+                self._begun = message
+                return
+        self.started = True
         begun, self._begun = self._begun, None
-        if begun is not None:
+        if begun is not None and self._outbox is not None:
             answer = _whole(self._cycle, begun, message)
             if answer is not None:
                 self._cycle.response_started = self._cycle.response_complete = True
                 self._cycle.waiting_for_100_continue = False
                 self._outbox.add(self._cycle, answer)
                 return
-            await self._cycle.send(begun)
-        elif message["type"] == "http.response.start" and not self._cycle.response_started:
-            self._begun = message
-            return
-        await self._cycle.send(message)
+            await self._send(begun)
+        await self._send(message)
 
 
 def _whole(cycle: Any, begun: Message, message: Message) -> bytes | None:

@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 import uvicorn
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from app.web.edge import Edge
+from app.web.middleware import RequestIdMiddleware
 from app.web.wire import HttpProtocol, Outbox
 
 
@@ -44,6 +46,12 @@ async def lie(scope: Any, _receive: Any, send: Any) -> None:
     if scope["type"] == "http":
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"9")]})
         await send({"type": "http.response.body", "body": b"hello"})
+
+
+async def fall(scope: Any, _receive: Any, send: Any) -> None:
+    """Fail between the head and the body."""
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"9")]})
+    raise RuntimeError(scope["path"])
 
 
 async def stream(_request: Request) -> Response:
@@ -79,7 +87,7 @@ class Server(uvicorn.Server):
 @asynccontextmanager
 async def served() -> AsyncIterator[tuple[Server, int]]:
     """A server that speaks so, and its port."""
-    app = Edge({"/lie": lie}, [], routes=ROUTES)
+    app = Edge({"/lie": lie, "/fall": fall}, [Middleware(RequestIdMiddleware)], routes=ROUTES)
     options: dict[str, Any] = {"http": HttpProtocol, "ws": "none", "log_level": "critical", "lifespan": "off"}
     server = Server(
         uvicorn.Config(app, port=0, timeout_graceful_shutdown=1, timeout_keep_alive=60, access_log=False, **options)
@@ -143,6 +151,15 @@ async def test_no_header_smuggles_another_in() -> None:
         writer.write(get("/more"))
         answer = await reader.read()
     assert b"smuggled" not in answer
+
+
+async def test_an_answer_that_fails_before_its_body_is_a_masked_error() -> None:
+    """Its head was not sent yet; the connection goes on."""
+    async with connected() as (reader, writer), asyncio.timeout(10):
+        writer.write(get("/fall") + get("/greet"))
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 500 Internal Server Error\r\n")
+        assert b'"code":"INTERNAL"' in await reader.readuntil(b"]}")
+        assert (await reader.readuntil(b"hello ")).startswith(b"HTTP/1.1 200 OK\r\n")
 
 
 @pytest.mark.parametrize(
