@@ -60,7 +60,7 @@ class Authenticator:
         wanted = None if named is None else uuid_of(ORGANIZATION, named)
         prefix = prefix_of(secret)
         if prefix is not None:
-            principal = await self._keys.principal(secret, prefix)
+            principal = self._keys.remembered(secret, prefix) or await self._keys.principal(secret, prefix)
             if principal is None:
                 raise Unauthenticated("This API key is not known, or not in force any more.")
             if wanted is None or wanted == principal.home:

@@ -1,6 +1,6 @@
 """What an operation is charged: its cost, within the budget of one document, out of its organization's allowance."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
@@ -32,12 +32,17 @@ class Charge:
         return shown if self.balance is None else {**shown, "available": self.balance.available}
 
 
-async def charge(context: "Context", cost: Cost, variables: Mapping[str, Any] | None) -> None:
-    """Charge for an operation, once: a plan that failed is not paid for again. Raises TooComplex, RateLimited."""
-    if context.till is not None and context.charge is None and context.given_tenant is not None:
-        charged = context.charge = context.till.asked(cost.of(variables))
-        if not context.till.is_paid(context.given_tenant.organization_id, charged):
-            await context.till.pay(context.given_tenant.organization_id, charged)
+def charge(context: "Context", cost: Cost, variables: Mapping[str, Any] | None) -> Awaitable[None] | None:
+    """Charge for an operation, once: a plan that failed is not paid for again.
+
+    None where it is paid, as most are; else what has to be waited for. Both raise TooComplex, RateLimited.
+    """
+    if context.till is None or context.charge is not None or context.given_tenant is None:
+        return None
+    charged = context.charge = context.till.asked(cost.of(variables))
+    if context.till.is_paid(context.given_tenant.organization_id, charged):
+        return None
+    return context.till.pay(context.given_tenant.organization_id, charged)
 
 
 class Till:

@@ -114,7 +114,9 @@ class GraphQLEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request; whatever happens, as JSON with a code and the request's id."""
-        await (await self._reply(Received(scope, receive))).send(send)
+        reply = await self._reply(Received(scope, receive))
+        await send(reply.head())
+        await send({"type": "http.response.body", "body": reply.body})
 
     async def _reply(self, request: Received) -> Reply:
         if self._page is not None and request.method in _SAFE and _wants_page(request):

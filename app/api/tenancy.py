@@ -179,6 +179,14 @@ class Context:
         if "db" in self.__dict__:
             await self.db.release(commit=False)
 
+    def has_left(self) -> bool:
+        """Leave as `leave` does, where nothing is held and nothing is to be recorded."""
+        if "db" in self.__dict__ or self.acts:
+            return False
+        self.forget_loaded()
+        self.entered = False
+        return True
+
     async def leave(self) -> None:
         """Undo what is held, let nothing be opened that nobody would end, and record what was denied."""
         if not self.entered:

@@ -32,11 +32,17 @@ class ApiKeys:
             listener, CHANNEL, kept=KEPT, entries_max=ENTRIES_MAX
         )
 
+    def remembered(self, secret: str, prefix: str) -> Principal | None:
+        """Whose key this is, as far as this process remembers it."""
+        return self._of(self._known.get(prefix) or (), secret)
+
     async def principal(self, secret: str, prefix: str) -> Principal | None:
         """Whose key this is; None where it is unknown or not in force any more. Raises Unavailable."""
-        candidates = self._known.get(prefix)
-        if candidates is None:
-            candidates = await self._known.fetch(prefix, lambda: self._found(prefix)) or ()
+        return self._of(await self._known.fetch(prefix, lambda: self._found(prefix)) or (), secret)
+
+    def _of(self, candidates: Sequence[Candidate], secret: str) -> Principal | None:
+        if not candidates:
+            return None
         given = secret_hash(secret, self._pepper)
         for expected, principal in candidates:
             if is_same(given, expected):

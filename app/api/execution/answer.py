@@ -48,7 +48,9 @@ class PlannedQueries:
             context.planning, context.unplanned_because = Planning.DECLINED, plan.reason
             return None
         try:
-            await charge(context, operation.cost, variables)
+            unpaid = charge(context, operation.cost, variables)
+            if unpaid is not None:
+                await unpaid
         except ApiError as error:
             return ExecutionResult(data=None, errors=[GraphQLError(error.message, original_error=error)])
         return await _answer(Operation(self._schema, operation.node, operation.fragments, values, context), plan)
@@ -107,5 +109,6 @@ async def _answer(operation: Operation, plan: Plan) -> ExecutionResult | None:
         await context.leave()
         raise
     context.planning = Planning.PLANNED
-    await context.leave()
+    if not context.has_left():
+        await context.leave()
     return ExecutionResult(data=data, errors=None)

@@ -89,7 +89,9 @@ class DocumentCacheExtension(SchemaExtension):
             ]
             operation = found.operations.get(execution._provided_operation_name)  # noqa: SLF001 - it shows its own choice
             if operation is not None and not execution.pre_execution_errors:
-                await charge(execution.context, operation.cost, execution.variables)
+                unpaid = charge(execution.context, operation.cost, execution.variables)
+                if unpaid is not None:
+                    await unpaid
         yield
 
     def _document(self, execution: ExecutionContext) -> KnownDocument:
