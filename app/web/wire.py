@@ -9,9 +9,12 @@ import time
 from collections.abc import Sequence
 from typing import Any, Final
 
+import structlog
 from starlette.types import Message, Send
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
+
+log = structlog.get_logger(__name__)
 
 _CONTROLS: Final = bytes({*range(32), 127} - {9})
 """What may stand in no header, or it would end there and another begin."""
@@ -42,10 +45,14 @@ class Outbox:
         """Send what waits; only then may the next answer on the same connection begin."""
         waiting, self._waiting = self._waiting, []
         for cycle, on_response, answer in waiting:
-            if not cycle.transport.is_closing():
-                cycle.transport.write(answer)
-            cycle.message_event.set()
-            on_response()
+            try:
+                if not cycle.transport.is_closing():
+                    cycle.transport.write(answer)
+                cycle.message_event.set()
+                on_response()
+            except Exception:  # whatever is wrong with one connection, the others get their answers
+                log.exception("answer.unsent")
+                cycle.transport.abort()
 
 
 class HttpProtocol(HttpToolsProtocol):

@@ -203,17 +203,23 @@ async def test_answers_follow_each_other_in_order() -> None:
 class Cycle:
     """As much of uvicorn's request as an outbox knows."""
 
-    def __init__(self, name: str, told: list[str], *, gone: bool = False) -> None:
+    def __init__(self, name: str, told: list[str], *, gone: bool = False, broken: bool = False) -> None:
         self.message_event = asyncio.Event()
         self.transport = self
         self._name = name
         self._told = told
         self._gone = gone
+        self._broken = broken
 
     def is_closing(self) -> bool:
         return self._gone
 
+    def abort(self) -> None:
+        self._told.append(f"{self._name} aborted")
+
     def write(self, data: bytes) -> None:
+        if self._broken:
+            raise RuntimeError(self._name)
         self._told.append(f"{self._name} sent {data.decode()}")
 
     def on_response(self) -> None:
@@ -230,6 +236,16 @@ async def test_answers_of_a_round_leave_together_after_it() -> None:
     assert told == []
     await asyncio.sleep(0)
     assert told == ["one sent a", "one over", "two over", "three sent c", "three over"]
+
+
+async def test_a_connection_that_breaks_hurts_no_other() -> None:
+    """It is closed, and what waits behind it is sent."""
+    told: list[str] = []
+    outbox = Outbox()
+    outbox.add(Cycle("one", told, broken=True), b"a")
+    outbox.add(Cycle("two", told), b"b")
+    await asyncio.sleep(0)
+    assert told == ["one aborted", "two sent b", "two over"]
 
 
 async def test_an_answer_does_not_wait_for_a_long_round() -> None:
