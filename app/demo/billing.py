@@ -240,8 +240,10 @@ class Billing:
         """Book what is due, if anything was billed; or that many tenths of the total; or the total and some extra."""
         if bill.id is None:
             return
+        total = (await self._read(bill, at)).total_minor
+        if total <= 0:  # it was PAID as it was finalized
+            return
         if tenths != 10 or extra:
-            total = (await self._read(bill, at)).total_minor
             receipt = replace(receipt, amount=max(1, total * tenths // 10) + extra)
         await mark_invoice_paid(self._story.tenant(at), bill.invoice_id, receipt)
 
