@@ -232,7 +232,10 @@ class Billing:
         await self._finalize(bill, at)
 
     async def _issue_again(self, bill: Bill, again: Bill, at: datetime, *, why: str) -> None:
-        number = (await self._read(bill, at)).number
+        invoice = await self._read(bill, at)
+        if invoice.total_minor <= 0:
+            return
+        number = invoice.number
         await void_invoice(self._story.tenant(at), bill.invoice_id, reason=why, expected_version=None)
         await self._issue(again, at, notes=f"Replaces {number}.")
 
@@ -249,6 +252,8 @@ class Billing:
 
     async def _write_off(self, bill: Bill, at: datetime) -> None:
         invoice = await self._read(bill, at)
+        if invoice.total_minor <= 0:
+            return
         why = "Written off: the customer is insolvent"
         adjustment = Adjustment(
             invoice.customer_id, -invoice.total_minor, invoice.currency, why, invoice.id, None, None
