@@ -232,33 +232,36 @@ class Billing:
         await self._finalize(bill, at)
 
     async def _issue_again(self, bill: Bill, again: Bill, at: datetime, *, why: str) -> None:
-        invoice = await self._read(bill, at)
-        if invoice.total_minor <= 0:
-            return
-        number = invoice.number
-        await void_invoice(self._story.tenant(at), bill.invoice_id, reason=why, expected_version=None)
-        await self._issue(again, at, notes=f"Replaces {number}.")
+        invoice = await self._owed(bill, at)
+        if invoice is not None:
+            await void_invoice(self._story.tenant(at), invoice.id, reason=why, expected_version=None)
+            await self._issue(again, at, notes=f"Replaces {invoice.number}.")
 
     async def _pay(self, bill: Bill, at: datetime, receipt: Receipt, *, tenths: int = 10, extra: int = 0) -> None:
-        """Book what is due, if anything was billed; or that many tenths of the total; or the total and some extra."""
-        if bill.id is None:
-            return
-        total = (await self._read(bill, at)).total_minor
-        if total <= 0:  # it was PAID as it was finalized
+        """Book what is due, if anything is owed; or that many tenths of the total; or the total and some extra."""
+        invoice = await self._owed(bill, at)
+        if invoice is None:
             return
         if tenths != 10 or extra:
-            receipt = replace(receipt, amount=max(1, total * tenths // 10) + extra)
-        await mark_invoice_paid(self._story.tenant(at), bill.invoice_id, receipt)
+            receipt = replace(receipt, amount=max(1, invoice.total_minor * tenths // 10) + extra)
+        await mark_invoice_paid(self._story.tenant(at), invoice.id, receipt)
 
     async def _write_off(self, bill: Bill, at: datetime) -> None:
-        invoice = await self._read(bill, at)
-        if invoice.total_minor <= 0:
+        invoice = await self._owed(bill, at)
+        if invoice is None:
             return
         why = "Written off: the customer is insolvent"
         adjustment = Adjustment(
             invoice.customer_id, -invoice.total_minor, invoice.currency, why, invoice.id, None, None
         )
         await adjust_ledger(self._story.tenant(at), adjustment)
+
+    async def _owed(self, bill: Bill, at: datetime) -> Invoice | None:
+        """The invoice; None where nothing was billed, or it came to nothing, and was PAID as it was finalized."""
+        if bill.id is None:
+            return None
+        invoice = await self._read(bill, at)
+        return invoice if invoice.total_minor > 0 else None
 
     async def _adjust(self, adjustment: Adjustment, at: datetime) -> None:
         await adjust_ledger(self._story.tenant(at), adjustment)

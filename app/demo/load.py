@@ -29,13 +29,19 @@ class DemoOrganization:
 
 
 async def load_demo(
-    database: Database, pepper: str, progress: Callable[[float], None], *, scale: float = 1.0
+    database: Database,
+    pepper: str,
+    progress: Callable[[float], None],
+    *,
+    scale: float = 1.0,
+    now: datetime | None = None,
 ) -> list[DemoOrganization]:
     """Make the demo organizations and all that is in them; `progress` is told the part that is done, 0 to 1.
 
-    `scale` multiplies the number of customers. Repeating it makes three more organizations.
+    `scale` multiplies the number of customers; the story ends `now`, this moment if left out. Repeating it
+    makes three more organizations.
     """
-    now = datetime.now(UTC).replace(microsecond=0)
+    now = (now or datetime.now(UTC)).replace(microsecond=0)
     parent = await _found(database, PARENT, now, pepper)
     daughter = await _found(database, DAUGHTER, now, pepper, parent_id=parent.organization_id)
     sandbox = await _found(database, SANDBOX, now, pepper)

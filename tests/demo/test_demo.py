@@ -3,9 +3,10 @@
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from random import Random
+from typing import Any
 
 import asyncpg
 import httpx
@@ -14,6 +15,7 @@ import pytest
 from app.demo import DemoOrganization, load_demo
 from app.demo.company import DAUGHTER, PARENT, SANDBOX
 from app.demo.names import invented_customers
+from app.dev import DEMO_SCALE
 from app.main import application
 from app.settings import Settings
 from app.store.connection import ConnectionPool, Timeouts
@@ -53,22 +55,23 @@ class Demo:
         return answer["data"]
 
 
+async def loaded(url: str, **options: Any) -> list[DemoOrganization]:
+    """The demo in a database of its own."""
+    pool = ConnectionPool(url, size=4, timeouts=Timeouts(statement=20_000, lock=10_000, idle=20_000))
+    await pool.open()
+    try:
+        database = Database(pool, vault=Vault(MasterKeys.from_text(MASTER_KEY)))
+        return await load_demo(database, PEPPER, **options)
+    finally:
+        await pool.close()
+
+
 @pytest.fixture(scope="module")
 async def demo(server: Server, clone: Callable[[], str]) -> AsyncIterator[Demo]:
     name = clone()
     app_url = server.url(name, APP)
-    pool = ConnectionPool(app_url, size=4, timeouts=Timeouts(statement=20_000, lock=10_000, idle=20_000))
-    await pool.open()
     progress: list[tuple[float, float]] = []
-    try:
-        made = await load_demo(
-            Database(pool, vault=Vault(MasterKeys.from_text(MASTER_KEY))),
-            PEPPER,
-            lambda part: progress.append((time.monotonic(), part)),
-            scale=0.1,
-        )
-    finally:
-        await pool.close()
+    made = await loaded(app_url, progress=lambda part: progress.append((time.monotonic(), part)), scale=0.1)
     settings = Settings(database_url=app_url, api_key_pepper=PEPPER, cursor_secret=CURSOR_SECRET, master_key=MASTER_KEY)
     app = application(settings)
     administrator = await asyncpg.connect(server.url(name))
@@ -255,3 +258,10 @@ def test_customers_are_invented_alike_every_time_and_reachable_at_example_domain
     assert customers == invented()
     assert len({customer.name for customer in customers}) == 150
     assert {customer.email.split("@")[1] for customer in customers if customer.email} == {"example.com", "example.org"}
+
+
+async def test_it_can_be_told_where_an_invoice_comes_to_nothing(server: Server, clone: Callable[[], str]) -> None:
+    """As `tallygate dev` tells it. Which ones do depends on the hour: at this one, one of those is to be paid."""
+    now = datetime(2026, 11, 26, 15, 8, tzinfo=UTC)
+    made = await loaded(server.url(clone(), APP), progress=lambda _: None, scale=DEMO_SCALE, now=now)
+    assert len(made) == 3
