@@ -75,7 +75,7 @@ class Allowance:
         return self._balance(account)
 
     def spend_leased(self, organization_id: UUID, points: int) -> Balance | None:
-        """Spend points that are at hand, without any wait; None where they are not."""
+        """Spend as `spend` does, out of what is leased; None where that is not enough."""
         account = self._account(organization_id)
         if not account.holds(points):
             return None

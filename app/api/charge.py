@@ -40,7 +40,7 @@ def charge(context: "Context", cost: Cost, variables: Mapping[str, Any] | None) 
     if context.till is None or context.charge is not None or context.given_tenant is None:
         return None
     charged = context.charge = context.till.asked(cost.of(variables))
-    if context.till.is_paid(context.given_tenant.organization_id, charged):
+    if context.till.pay_at_once(context.given_tenant.organization_id, charged):
         return None
     return context.till.pay(context.given_tenant.organization_id, charged)
 
@@ -59,8 +59,8 @@ class Till:
         """A charge of so many points, not paid yet."""
         return Charge(points, self._budget)
 
-    def is_paid(self, organization_id: UUID, charge: Charge) -> bool:
-        """Take the points out of what this process has of the allowance, where that is enough. Raises TooComplex."""
+    def pay_at_once(self, organization_id: UUID, charge: Charge) -> bool:
+        """Pay as `pay` does, out of what is leased; False where that is not enough. Raises TooComplex."""
         if charge.requested > charge.budget:
             raise TooComplex(
                 f"The operation costs {charge.requested:,} points, and {charge.budget:,} is the most:"

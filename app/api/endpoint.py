@@ -166,13 +166,14 @@ class GraphQLEndpoint:
             body = None if request.method in _SAFE else await self._body(request)
             patience.read()
             # Only now, so that a slow client takes nobody's place.
-            if not self._turnstile.is_entered(tenant.organization_id):
+            if not self._turnstile.enter_at_once(tenant.organization_id):
                 await self._turnstile.enter(tenant.organization_id)
             try:
                 patience.answered()
                 given = _from_url(request.parameters) if body is None else request_from_json(body)
                 if given.document_id or given.document_hash or tenant.principal.trusted_documents_only:
-                    given = await self._spelled_out(given, tenant, request.request_id)
+                    text = await self._documents.text_of(given, tenant, request.request_id)
+                    given = given._replace(query=text)
                 self._check_size(body, given)
                 context = seen.context = self._context(request, given, tenant)
                 answer = await self._execute(given, context, read_only=body is None)
@@ -186,10 +187,6 @@ class GraphQLEndpoint:
         _check_media_type(request.headers.get("content-type", ""))
         declared = request.headers.get("content-length", "")
         return body_of(request.receive, declared, bytes_max=self._settings.usage_body_bytes_max)
-
-    async def _spelled_out(self, given: GraphQLRequest, tenant: Tenant, request_id: str) -> GraphQLRequest:
-        """The request with the text of the document that it names. Raises what `Documents` raises."""
-        return given._replace(query=await self._documents.text_of(given, tenant, request_id))
 
     def _check_size(self, body: bytes | None, given: GraphQLRequest) -> None:
         if body is not None and len(body) > self._settings.body_bytes_max and "usageRecord" not in given.query:

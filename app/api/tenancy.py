@@ -179,8 +179,8 @@ class Context:
         if "db" in self.__dict__:
             await self.db.release(commit=False)
 
-    def has_left(self) -> bool:
-        """Leave as `leave` does, where nothing is held and nothing is to be recorded."""
+    def leave_at_once(self) -> bool:
+        """Leave as `leave` does; False where something is held, or is to be recorded."""
         if "db" in self.__dict__ or self.acts:
             return False
         self.forget_loaded()

@@ -27,8 +27,8 @@ class Turnstile:
         self._total = 0
         self._waiting: OrderedDict[UUID, deque[asyncio.Future[None]]] = OrderedDict()
 
-    def is_entered(self, organization_id: UUID) -> bool:
-        """Take a place, if one is free and nobody waits for it. Whoever entered has to leave."""
+    def enter_at_once(self, organization_id: UUID) -> bool:
+        """Take a place; False where none is free, or others wait for it. Whoever entered has to leave."""
         if not self._is_free(organization_id) or organization_id in self._waiting:
             return False
         self._admit(organization_id)
@@ -36,7 +36,7 @@ class Turnstile:
 
     async def enter(self, organization_id: UUID) -> None:
         """Take a place, or wait for one. Raises RateLimited for too many that wait, Overloaded after two seconds."""
-        if self.is_entered(organization_id):
+        if self.enter_at_once(organization_id):
             return
         queue = self._waiting.setdefault(organization_id, deque())
         if len(queue) >= WAITING_MAX:

@@ -13,8 +13,8 @@ from app.web.wire import Sender
 
 log = structlog.get_logger(__name__)
 
-REQUEST_ID: Final = "x-request-id"
-_REQUEST_ID: Final = REQUEST_ID.encode()
+_REQUEST_ID: Final = "x-request-id"
+_BEARS_ID: Final = _REQUEST_ID.encode()
 _ACCEPTABLE: Final = re.compile(r"[A-Za-z0-9_.:-]{1,100}\Z")
 _HEADERS: Final = [
     (b"x-content-type-options", b"nosniff"),
@@ -35,10 +35,9 @@ class RequestIdMiddleware:
             await self._app(scope, receive, send)
             return
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(scope["headers"])}
-        request_id = _request_id(headers.get(REQUEST_ID))
+        request_id = _request_id(headers.get(_REQUEST_ID))
         scope.setdefault("state", {}).update(headers=headers, request_id=request_id)
-        bears_id = (_REQUEST_ID, request_id.encode())
-        sender = Sender(send, [*_HEADERS, bears_id])
+        sender = Sender(send, [*_HEADERS, (_BEARS_ID, request_id.encode())])
         begin_notes(request_id=request_id)
         try:
             await self._app(scope, receive, sender.send)

@@ -10,12 +10,11 @@ from typing import Any
 
 import asyncpg
 import pytest
-import uvicorn
 from starlette.applications import Starlette
 
-from app.web.wire import HttpProtocol
 from tests.caller import Caller
 from tests.operations.steps import customer
+from tests.web.serving import served
 
 REQUESTS = 20
 ATTEMPTS = 3
@@ -54,17 +53,11 @@ class Client:
 @asynccontextmanager
 async def clients(app: Starlette, count: int) -> AsyncIterator[list[Client]]:
     """That many connections."""
-    config = uvicorn.Config(app, port=0, http=HttpProtocol, lifespan="off", log_config=None, access_log=False)
-    config.load()
-    server = uvicorn.Server(config)
-    server.lifespan = config.lifespan_class(config)
-    await server.startup()
-    port = server.servers[0].sockets[0].getsockname()[1]
-    made = [Client(*await asyncio.open_connection("127.0.0.1", port)) for _ in range(count)]
-    yield made
-    for client in made:
-        await client.close()
-    await server.shutdown()
+    async with served(app) as (_, port):
+        made = [Client(*await asyncio.open_connection("127.0.0.1", port)) for _ in range(count)]
+        yield made
+        for client in made:
+            await client.close()
 
 
 def post(caller: Caller, body: Any) -> bytes:

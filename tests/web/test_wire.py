@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-import uvicorn
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
@@ -15,7 +14,8 @@ from starlette.routing import Route
 
 from app.web.edge import Edge
 from app.web.middleware import RequestIdMiddleware
-from app.web.wire import HttpProtocol, Outbox
+from app.web.wire import Outbox
+from tests.web.serving import served
 
 
 async def greet(request: Request) -> Response:
@@ -71,40 +71,13 @@ ROUTES = [
     Route("/stream", stream),
 ]
 
-
-class Server(uvicorn.Server):
-    """A server that says when it listens."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.listening = asyncio.Event()
-
-    async def startup(self, sockets: Any = None) -> None:
-        await super().startup(sockets)
-        self.listening.set()
-
-
-@asynccontextmanager
-async def served() -> AsyncIterator[tuple[Server, int]]:
-    """A server that speaks so, and its port."""
-    app = Edge({"/lie": lie, "/fall": fall}, [Middleware(RequestIdMiddleware)], routes=ROUTES)
-    options: dict[str, Any] = {"http": HttpProtocol, "ws": "none", "log_level": "critical", "lifespan": "off"}
-    server = Server(
-        uvicorn.Config(app, port=0, timeout_graceful_shutdown=1, timeout_keep_alive=60, access_log=False, **options)
-    )
-    serving = asyncio.create_task(server.serve())
-    await server.listening.wait()
-    try:
-        yield server, server.servers[0].sockets[0].getsockname()[1]
-    finally:
-        server.should_exit = True
-        await serving
+APP = Edge({"/lie": lie, "/fall": fall}, [Middleware(RequestIdMiddleware)], routes=ROUTES)
 
 
 @asynccontextmanager
 async def connected() -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
     """A connection to such a server."""
-    async with served() as (_, port):
+    async with served(APP) as (_, port):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         try:
             yield reader, writer
@@ -260,7 +233,7 @@ async def test_an_answer_does_not_wait_for_a_long_round() -> None:
 
 async def test_a_server_that_ends_sends_what_waits() -> None:
     """An answer that is made in the very round in which connections are closed."""
-    async with served() as (server, port), asyncio.timeout(10):
+    async with served(APP) as (server, port), asyncio.timeout(10):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(get("/greet"))
         await reader.readuntil(b"hello ")

@@ -109,6 +109,6 @@ async def _answer(operation: Operation, plan: Plan) -> ExecutionResult | None:
         await context.leave()
         raise
     context.planning = Planning.PLANNED
-    if not context.has_left():
+    if not context.leave_at_once():
         await context.leave()
     return ExecutionResult(data=data, errors=None)

@@ -64,9 +64,6 @@ class _Walk:
                 else:
                     completed = await self._complete(field.shape, values, field)
                 key = field.key
-                if len(found) == 1:
-                    (found[0][key],) = completed
-                    continue
                 for one, value in zip(found, completed, strict=True):
                     one[key] = value
         return found
