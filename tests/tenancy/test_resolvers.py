@@ -562,11 +562,12 @@ class TestLoaders:
             with spied(is_statement) as calls:
                 result = await schema.execute(document, variable_values={"first": first}, context_value=context)
             assert result.errors is None
-            taken[first] = len(calls)
+            # The process notes uses of keys meanwhile, now and then, in transactions of its own.
+            taken[first] = sum(call.f_locals["self"].actor == context.actor for call in calls)
             assert len(result.data["invoices"]["nodes"]) == min(first, result.data["invoices"]["totalCount"])
         assert taken[2] == taken[10]
         # The newest invoice has no subscription: nothing is asked below one.
-        assert taken[1] <= taken[10] <= 25
+        assert 0 < taken[1] <= taken[10] <= 25
 
     async def test_it_is_gone_with_its_request(
         self, records: Records, database: Database, monkeypatch: pytest.MonkeyPatch
